@@ -68,6 +68,20 @@ class Memory(nn.Module, ABC, Generic[StateT]):
             outputs.append(output)
         return torch.stack(outputs), state
 
+    def trace(
+        self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: StateT
+    ) -> dict[str, Tensor]:
+        """What a person would want to look at, over time: named tensors `[T, B, ...]`.
+
+        Here it is every field of the state after each step; an architecture adds its gates, weights and attention.
+        """
+        states = []
+        for x, start in zip(inputs, episode_starts, strict=True):
+            _, state = self.step(x, self.reset(state, start))
+            states.append(state)
+        names: tuple[str, ...] = state._fields  # type: ignore[attr-defined]  # there is no type for "any NamedTuple"
+        return {name: torch.stack(values) for name, values in zip(names, zip(*states, strict=True), strict=True)}
+
     def reset(self, state: StateT, where: Bool[Tensor, " B"]) -> StateT:
         """`state`, with the rows marked in `where` replaced by the initial state.
 

@@ -1,0 +1,77 @@
+"""Elman network, the simplest recurrent memory.
+
+Jeffrey L. Elman: Finding Structure in Time. Cognitive Science 14, 1990.
+"""
+
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from memagents.memories.base import Memory
+from memagents.memories.registry import register_memory
+from memagents.ops.recurrence import FUSED, RecurrentLayers
+from memagents.ops.segments import last_outputs, unroll_segments
+
+_NONLINEARITIES = {"tanh": (torch.tanh, torch.rnn_tanh), "relu": (torch.relu, torch.rnn_relu)}
+
+
+class RNNState(NamedTuple):
+    """What an Elman network holds: the hidden vector of every layer, `[B, num_layers, H]`."""
+
+    hidden: Tensor
+
+
+@register_memory("rnn")
+class RNN(Memory[RNNState]):
+    """Elman recurrent network: a hidden vector, rewritten at every step (Elman 1990).
+
+        h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)
+
+    Args:
+        input_size: features of an input, D.
+        hidden_size: features of the hidden vector and of an output, H.
+        num_layers: layers stacked on each other; each reads the hidden vector of the one below.
+        nonlinearity: "tanh" or "relu".
+
+    Deviations from the paper: two biases (torch's parametrisation), any number of layers, "relu" as a choice.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int = 128,
+        num_layers: int = 1,
+        nonlinearity: Literal["tanh", "relu"] = "tanh",
+    ) -> None:
+        if nonlinearity not in _NONLINEARITIES:
+            raise ValueError(f"nonlinearity must be one of {', '.join(_NONLINEARITIES)}, got {nonlinearity!r}")
+        super().__init__(input_size, output_size=hidden_size)
+        self.layers = RecurrentLayers(input_size, hidden_size, num_layers, num_gates=1)
+        self.nonlinearity = nonlinearity
+
+    def initial_state(self, batch_size: int) -> RNNState:
+        return RNNState(self.layers.zeros(batch_size))
+
+    def step(self, x: Float[Tensor, "B D"], state: RNNState) -> tuple[Float[Tensor, "B H"], RNNState]:
+        activation, _ = _NONLINEARITIES[self.nonlinearity]
+        hidden = []
+        for layer, h in zip(self.layers, state.hidden.unbind(1), strict=True):
+            x = activation(layer.from_input(x) + layer.from_hidden(h))
+            hidden.append(x)
+        return x, RNNState(torch.stack(hidden, 1))
+
+    def forward(
+        self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: RNNState
+    ) -> tuple[Float[Tensor, "T B H"], RNNState]:
+        return unroll_segments(self._unroll, inputs, episode_starts, state, self.initial_state)
+
+    def _unroll(self, inputs: Tensor, state: RNNState, padding: Tensor | None) -> tuple[Tensor, RNNState]:
+        """One fused call per layer, without resets."""
+        _, kernel = _NONLINEARITIES[self.nonlinearity]
+        hidden = []
+        for layer, h in zip(self.layers, state.hidden.unbind(1), strict=True):
+            inputs, _ = kernel(inputs, h[None].contiguous(), layer.weights(), **FUSED)
+            hidden.append(last_outputs(inputs, padding))
+        return inputs, RNNState(torch.stack(hidden, 1))

@@ -1,0 +1,87 @@
+"""The weights of gated recurrent layers, and the checks on their sizes."""
+
+from collections.abc import Iterator
+from typing import Any, Final, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+FUSED: Final[dict[str, Any]] = {
+    "has_biases": True,
+    "num_layers": 1,
+    "dropout": 0.0,
+    "train": True,
+    "bidirectional": False,
+    "batch_first": False,
+}
+"""How torch's fused recurrent kernels are called here: a single layer, forward in time, time-major."""
+
+
+class RecurrentLayer(nn.Module):
+    """Weights of one layer whose G gates each read the input and the hidden vector, in torch's layout and order.
+
+    All are drawn uniformly from ±1/sqrt(hidden_size), as `torch.nn.LSTM` does.
+
+    Args:
+        input_size: features of an input, D.
+        hidden_size: features of the hidden vector, H.
+        num_gates: gates, and blocks of H rows in each weight, G.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, num_gates: int) -> None:
+        super().__init__()
+        self.weight_ih = nn.Parameter(torch.empty(num_gates * hidden_size, input_size))
+        self.weight_hh = nn.Parameter(torch.empty(num_gates * hidden_size, hidden_size))
+        self.bias_ih = nn.Parameter(torch.empty(num_gates * hidden_size))
+        self.bias_hh = nn.Parameter(torch.empty(num_gates * hidden_size))
+        for weight in self.parameters():
+            nn.init.uniform_(weight, -(hidden_size**-0.5), hidden_size**-0.5)
+
+    def from_input(self, x: Float[Tensor, "B D"]) -> Float[Tensor, "B GH"]:
+        """What the input adds to every gate."""
+        return F.linear(x, self.weight_ih, self.bias_ih)
+
+    def from_hidden(self, h: Float[Tensor, "B H"]) -> Float[Tensor, "B GH"]:
+        """What the hidden vector adds to every gate."""
+        return F.linear(h, self.weight_hh, self.bias_hh)
+
+    def weights(self) -> list[Tensor]:
+        """All weights, in the order torch's fused kernels take them."""
+        return [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
+
+
+class RecurrentLayers(nn.ModuleList):
+    """Layers that each read the hidden vector of the one below.
+
+    Args:
+        input_size: features of the lowest layer's input, D.
+        hidden_size: features of every hidden vector, H.
+        num_layers: how many.
+        num_gates: gates of each, G.
+
+    Raises:
+        ValueError: if a size is below 1.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int, num_gates: int) -> None:
+        check_positive(hidden_size=hidden_size, num_layers=num_layers)
+        sizes = [input_size, *[hidden_size] * (num_layers - 1)]
+        super().__init__(RecurrentLayer(size, hidden_size, num_gates) for size in sizes)
+        self.hidden_size = hidden_size
+
+    def __iter__(self) -> Iterator[RecurrentLayer]:
+        return cast(Iterator[RecurrentLayer], super().__iter__())
+
+    def zeros(self, batch_size: int) -> Float[Tensor, "B L H"]:
+        """A vector of zeros for every layer and row, of the weights' kind and on their device."""
+        weight = next(self.parameters())
+        return weight.new_zeros(batch_size, len(self), self.hidden_size)
+
+
+def check_positive(**sizes: int) -> None:
+    """Raises ValueError, naming the size, unless all are integers of at least 1."""
+    for name, size in sizes.items():
+        if not isinstance(size, int) or size < 1:
+            raise ValueError(f"{name} must be an integer of at least 1, got {size!r}")

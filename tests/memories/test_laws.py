@@ -1,0 +1,234 @@
+"""The laws every registered memory keeps (numbered as in CONTRIBUTING.md).
+
+A new memory is tested by being registered: nothing in this file names one.
+"""
+
+import copy
+import pickle
+import pkgutil
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+import memagents.memories
+from memagents.memories import Memory, list_memories, make_memory, map_state
+from memagents.memories.registry import memory_class, memory_options
+
+D = 5
+TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
+
+memories = pytest.mark.parametrize("name", list_memories())
+dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> tuple[int, int, Tensor, int]:
+    """T, B, random episode starts (from none to all of them) and a seed."""
+    num_steps, num_rows = draw(st.integers(1, 12)), draw(st.integers(1, 4))
+    density = draw(st.sampled_from([0.0, 0.1, 0.5, 1.0]))
+    seed = draw(st.integers(0, 2**16))
+    starts = torch.rand(num_steps, num_rows, generator=torch.Generator().manual_seed(seed)) < density
+    return num_steps, num_rows, starts, seed
+
+
+laws = settings(max_examples=40, deadline=None, derandomize=True)
+
+
+def variants(name: str) -> list[dict[str, Any]]:
+    """The default of a memory and, where it can be stacked, two layers of it; small so that the tests are fast."""
+    options = memory_options(name)
+    small = {"hidden_size": 6} if "hidden_size" in options else {}
+    return [small, {**small, "num_layers": 2}] if "num_layers" in options else [small]
+
+
+def build(name: str, dtype: torch.dtype, seed: int = 0, variant: int = -1) -> Memory[Any]:
+    torch.manual_seed(seed)
+    return make_memory(name, input_size=D, **variants(name)[variant]).to(dtype)
+
+
+def random_state(memory: Memory[Any], num_rows: int) -> tuple[Tensor, ...]:
+    """A state that memory can be in: what it holds after a few steps of noise."""
+    noise = torch.randn(3, num_rows, D, dtype=next(iter(memory.parameters()), torch.zeros(0)).dtype)
+    with torch.no_grad():
+        return memory.loop(noise, torch.zeros(3, num_rows, dtype=torch.bool), memory.initial_state(num_rows))[1]
+
+
+def case(name: str, dtype: torch.dtype, batch: tuple[int, int, Tensor, int]) -> tuple[Memory[Any], Tensor, Tensor, Any]:
+    num_steps, num_rows, starts, seed = batch
+    memory = build(name, dtype, seed, variant=seed % 2 - 1)
+    return memory, torch.randn(num_steps, num_rows, D, dtype=dtype), starts, random_state(memory.to(dtype), num_rows)
+
+
+def assert_same(a: Any, b: Any, tolerance: float) -> None:
+    outputs, state = a
+    other_outputs, other_state = b
+    torch.testing.assert_close(outputs, other_outputs, atol=tolerance, rtol=tolerance)
+    for field, other in zip(state, other_state, strict=True):
+        torch.testing.assert_close(field, other, atol=tolerance, rtol=tolerance)
+
+
+@memories
+@dtypes
+@laws
+@given(batch=batches(), cut=st.floats(0, 1))
+def test_law_1_any_split_into_chunks_equals_the_whole(name, dtype, batch, cut):
+    memory, inputs, starts, state = case(name, dtype, batch)
+    at = round(cut * len(inputs))
+    pieces, carried = [], state
+    for chunk in (slice(0, at), slice(at, None)):
+        if len(inputs[chunk]):
+            outputs, carried = memory(inputs[chunk], starts[chunk], carried)
+            pieces.append(outputs)
+    assert_same((torch.cat(pieces), carried), memory(inputs, starts, state), TOLERANCE[dtype])
+
+
+@memories
+@dtypes
+@laws
+@given(batch=batches())
+def test_law_2_forward_equals_the_loop_over_step(name, dtype, batch):
+    memory, inputs, starts, state = case(name, dtype, batch)
+    assert_same(memory(inputs, starts, state), memory.loop(inputs, starts, state), TOLERANCE[dtype])
+
+
+@memories
+@laws
+@given(batch=batches())
+def test_law_2_gradients_of_forward_equal_those_of_the_loop(name, batch):
+    memory, inputs, starts, state = case(name, torch.float64, batch)
+    gradients = []
+    for unroll in (memory, memory.loop):
+        x = inputs.clone().requires_grad_()
+        begin = map_state(lambda field: field.clone().requires_grad_(field.is_floating_point()), state)
+        outputs, final = unroll(x, starts, begin)
+        loss = outputs.square().sum() + sum(field.sin().sum() for field in final if field.is_floating_point())
+        wanted = [x, *(field for field in begin if field.requires_grad), *memory.parameters()]
+        gradients.append(torch.autograd.grad(loss, wanted, materialize_grads=True))
+    for fast, slow in zip(*gradients, strict=True):
+        torch.testing.assert_close(fast, slow, atol=1e-10, rtol=1e-10)
+
+
+@memories
+@laws
+@given(batch=batches(), at=st.floats(0, 1))
+def test_law_3_an_episode_start_cuts_the_past_in_values_and_in_gradients(name, batch, at):
+    memory, inputs, starts, state = case(name, torch.float64, batch)
+    cut = round(at * (len(inputs) - 1))
+    starts[cut] = True
+    inputs.requires_grad_()
+    outputs, _ = memory(inputs, starts, state)
+
+    fresh, _ = memory(inputs[cut:], starts[cut:], memory.initial_state(starts.shape[1]))
+    torch.testing.assert_close(outputs[cut:], fresh, atol=1e-10, rtol=1e-10)
+    (gradient,) = torch.autograd.grad(outputs[cut:].sum(), inputs)
+    assert (gradient[:cut] == 0).all()
+
+    forgotten = map_state(lambda field: field * torch.nan if field.is_floating_point() else field, state)
+    again, _ = memory(inputs[cut:], starts[cut:], forgotten)
+    assert again.isfinite().all(), "an undefined state survived an episode start"
+
+
+@memories
+@laws
+@given(batch=batches(), at=st.floats(0, 1))
+def test_law_4_the_future_does_not_leak(name, batch, at):
+    memory, inputs, starts, state = case(name, torch.float64, batch)
+    now = round(at * (len(inputs) - 1))
+    inputs.requires_grad_()
+    outputs, _ = memory(inputs, starts, state)
+    (gradient,) = torch.autograd.grad(outputs[: now + 1].sum(), inputs)
+    assert (gradient[now + 1 :] == 0).all()
+
+
+@memories
+@laws
+@given(batch=batches())
+def test_law_5_rows_of_a_batch_are_independent(name, batch):
+    memory, inputs, starts, state = case(name, torch.float64, batch)
+    outputs, final = memory(inputs, starts, state)
+    for row in range(starts.shape[1]):
+        alone = slice(row, row + 1)
+        expected = outputs[:, alone], map_state(lambda field, alone=alone: field[alone], final)
+        single_state = map_state(lambda field, alone=alone: field[alone], state)
+        assert_same(memory(inputs[:, alone], starts[:, alone], single_state), expected, 1e-10)
+
+
+@memories
+@dtypes
+def test_law_6_a_state_keeps_structure_shape_and_dtype(name, dtype):
+    memory = build(name, dtype)
+    begin = memory.initial_state(3)
+    starts = torch.zeros(4, 3, dtype=torch.bool)
+    starts[2, 1] = True
+    outputs, after_forward = memory(torch.randn(4, 3, D, dtype=dtype), starts, begin)
+    output, after_step = memory.step(torch.randn(3, D, dtype=dtype), begin)
+    assert outputs.shape == (4, 3, memory.output_size)
+    assert output.shape == (3, memory.output_size)
+    assert outputs.dtype == output.dtype == dtype
+    for state in (after_forward, after_step):
+        assert type(state) is type(begin)
+        assert [(f.shape, f.dtype) for f in state] == [(f.shape, f.dtype) for f in begin]
+    assert all(len(field) == 3 for field in begin)
+
+
+@memories
+def test_law_7_every_parameter_receives_a_gradient(name):
+    memory = build(name, torch.float64)
+    inputs = torch.randn(8, 4, D, dtype=torch.float64, requires_grad=True)
+    outputs, _ = memory(inputs, torch.zeros(8, 4, dtype=torch.bool), random_state(memory, 4))
+    outputs.square().sum().backward()
+    without = [key for key, weight in memory.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert not without
+
+
+@memories
+def test_law_8_copy_pickle_and_state_dict_round_trip(name):
+    memory = build(name, torch.float64)
+    twin = build(name, torch.float64, seed=1)
+    twin.load_state_dict(memory.state_dict())
+    batch = torch.randn(4, 2, D, dtype=torch.float64), torch.zeros(4, 2, dtype=torch.bool), random_state(memory, 2)
+    for other in (copy.deepcopy(memory), pickle.loads(pickle.dumps(memory)), twin):
+        assert_same(other(*batch), memory(*batch), 0.0)
+    state = random_state(memory, 2)
+    assert_same((batch[0], pickle.loads(pickle.dumps(state))), (batch[0], state), 0.0)
+
+
+def test_law_9_every_file_in_the_folder_is_registered_under_its_own_name():
+    files = {module.name for module in pkgutil.iter_modules(memagents.memories.__path__)} - {"base", "registry"}
+    defined_in = {name: memory_class(name).__module__ for name in list_memories()}
+    ours = {name for name, module in defined_in.items() if module.startswith("memagents.")}
+    assert ours == files
+    assert all(defined_in[name] == f"memagents.memories.{name}" for name in ours)
+
+
+@memories
+def test_a_memory_keeps_nothing_on_the_module_between_calls(name):
+    memory = build(name, torch.float64)
+    batch = torch.randn(4, 2, D, dtype=torch.float64), torch.zeros(4, 2, dtype=torch.bool), random_state(memory, 2)
+    before = pickle.dumps(memory)
+    first = memory(*batch)
+    assert_same(memory(*batch), first, 0.0)
+    assert pickle.dumps(memory) == before
+
+
+@memories
+def test_a_trace_is_named_and_time_major_and_tells_the_states_of_the_loop(name):
+    memory = build(name, torch.float64)
+    inputs, starts = torch.randn(4, 2, D, dtype=torch.float64), torch.zeros(4, 2, dtype=torch.bool)
+    starts[2, 1] = True
+    state = random_state(memory, 2)
+    trace = memory.trace(inputs, starts, state)
+    assert all(values.shape[:2] == (4, 2) for values in trace.values())
+    for t in range(4):
+        _, after = memory.loop(inputs[: t + 1], starts[: t + 1], state)
+        for field, value in after._asdict().items():
+            torch.testing.assert_close(trace[field][t], value, atol=1e-12, rtol=0)
+
+
+@memories
+def test_a_memory_says_in_one_line_what_it_is(name):
+    assert len((memory_class(name).__doc__ or "").splitlines()[0]) > 20
