@@ -1,0 +1,247 @@
+"""Natively batched environments: one NumPy implementation serves as the vector environment and as the single one.
+
+A row is one environment of the batch. Every row has its own random generator, so that row i of a batch seeded with s
+lives through exactly the episodes of a single environment seeded with s + i, however many rows stand beside it.
+
+Axes: B rows of the batch (`num_envs`), N and k as the families name them.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple, TypeAlias
+
+import numpy as np
+from gymnasium.error import ResetNeeded
+from gymnasium.spaces import Space
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+Bools: TypeAlias = NDArray[np.bool_]
+Floats: TypeAlias = NDArray[np.float64]
+Integers: TypeAlias = NDArray[np.int64]
+Seeds: TypeAlias = int | Sequence[int | None] | None
+Frame: TypeAlias = str | NDArray[np.uint8]
+
+PIXELS_PER_CELL = 16
+
+
+class Transition(NamedTuple):
+    """What one step of the rules did to every row: arrays of shape [B], freshly made."""
+
+    rewards: Floats
+    terminated: Bools
+    success: Bools | None = None
+    """Whether an episode that ends now is a success; None where the family defines no success."""
+
+
+class BatchedEnv(VectorEnv[Array, Array, Array], ABC):
+    """A batch of partially observed environments in NumPy, with autoreset SAME_STEP.
+
+    A family keeps its hidden state in the arrays of `state` and writes its rules as five hooks, each over all rows:
+    `begin`, `advance`, `observe`, `oracle` and `glyphs`. Only `begin` may loop, over the rows that begin. A family owns
+    its time limit and is registered without `max_episode_steps`: the batch and the single environment then truncate at
+    the same step, instead of one being told and the other being wrapped.
+
+    Observations and rewards are fresh arrays at every step; who keeps a reference keeps what was returned.
+
+    Attributes:
+        state: the hidden state, arrays of shape [B, ...] by name. They are the live arrays: copy what you keep, and
+            write into them to set a situation up. `state["step"]` counts the steps of the episode.
+        best_return: the expected return of the best policy that sees the hidden state.
+        memoryless_return: the expected return of the best policy that sees the current observation only.
+        generators: the random generator of every row.
+
+    Args:
+        num_envs: rows, at least 1.
+        observation_space: of one row; its batched form is an array.
+        action_space: of one row.
+        time_limit: steps after which an episode that has not terminated is truncated; None for no limit.
+        render_mode: None, "ansi" (text) or "rgb_array"; `render` gives one frame for every row.
+
+    Raises:
+        ValueError: for fewer than one row, or a render mode that is not offered.
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012 (gymnasium declares it as an instance attribute)
+        "render_modes": ["ansi", "rgb_array"],
+        "render_fps": 4,
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+    legend: ClassVar[tuple[tuple[str, tuple[int, int, int]], ...]]
+    """What `glyphs` counts through: the character and the colour of every kind of cell."""
+
+    best_return: float
+    memoryless_return: float
+
+    def __init__(
+        self,
+        num_envs: int,
+        observation_space: Space[Any],
+        action_space: Space[Any],
+        time_limit: int | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise ValueError(f"render_mode must be None or one of {self.metadata['render_modes']}, got {render_mode!r}")
+        self.num_envs = whole_number("num_envs", num_envs, low=1)
+        self.single_observation_space, self.single_action_space = observation_space, action_space
+        self.observation_space = batch_space(observation_space, self.num_envs)
+        self.action_space = batch_space(action_space, self.num_envs)
+        self.time_limit = time_limit
+        self.render_mode = render_mode
+        self.generators = [np.random.default_rng() for _ in range(self.num_envs)]
+        self.state: dict[str, Array] = {"step": np.zeros(self.num_envs, np.int64)}
+        self._ended = np.ones(self.num_envs, np.bool_)  # until a first reset there is no episode to step through
+
+    @abstractmethod
+    def begin(self, rows: Integers) -> None:
+        """Draws a new episode for these rows, each from its own generator, and puts them at its start."""
+
+    @abstractmethod
+    def advance(self, actions: Array) -> Transition:
+        """Applies one valid action to every row. `state["step"]` is counted by the base class, afterwards."""
+
+    @abstractmethod
+    def observe(self) -> Array:
+        """What every row shows now, in a fresh array."""
+
+    @abstractmethod
+    def oracle(self) -> Array:
+        """The best action for every row, computed from the hidden state."""
+
+    @abstractmethod
+    def glyphs(self) -> Integers:
+        """A picture of every row, hidden state included: cells [B, height, width] that index `legend`."""
+
+    def reset(self, *, seed: Seeds = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
+        """Starts new episodes.
+
+        Args:
+            seed: s gives row i the seed s + i; a sequence gives every row its own; None lets a row's stream go on.
+            options: `{"reset_mask": Bools [B]}` resets the marked rows only.
+
+        Returns:
+            The observations of all rows, and no infos.
+
+        Raises:
+            ValueError: for seeds or a mask that do not fit the rows.
+        """
+        rows = self._rows_to_reset(options)
+        seeds = self._seed_of_each_row(seed)
+        for row in rows:
+            if seeds[row] is not None:
+                self.generators[row], _ = seeding.np_random(seeds[row])
+        self.restart(rows)
+        return self.observe(), {}
+
+    def step(self, actions: Array) -> tuple[Array, Floats, Bools, Bools, dict[str, Any]]:
+        """Takes one action in every row; a row whose episode ends shows the first observation of its next one.
+
+        Args:
+            actions: one for every row, in `action_space`.
+
+        Returns:
+            Observations, rewards, terminated, truncated and infos. Where episodes end, infos hold `final_obs` and
+            `final_info` with their masks, as gymnasium's own SAME_STEP vector environments give them; else nothing.
+
+        Raises:
+            ValueError: for actions of the wrong shape or kind, or out of range; no row has moved then.
+            ResetNeeded: before the first reset.
+        """
+        (rewards, terminated, success), truncated = self.transition(actions)
+        ended = np.flatnonzero(self._ended)
+        if not ended.size:
+            return self.observe(), rewards, terminated, truncated, {}
+        infos = self._infos_of_ends(ended, success)
+        self.restart(ended)
+        return self.observe(), rewards, terminated, truncated, infos
+
+    def transition(self, actions: Array) -> tuple[Transition, Bools]:
+        """One step without autoreset: what the rules did, and which rows the time limit cut. See `step`."""
+        if self._ended.any():
+            raise ResetNeeded(
+                f"rows {np.flatnonzero(self._ended).tolist()} have no running episode: call reset() first"
+            )
+        outcome = self.advance(self._checked(actions))
+        self.state["step"] += 1
+        truncated = ~outcome.terminated & (self.state["step"] >= (self.time_limit or np.inf))
+        self._ended = outcome.terminated | truncated
+        return outcome, truncated
+
+    def restart(self, rows: Integers) -> None:
+        """Starts a new episode in these rows."""
+        self.begin(rows)
+        self.state["step"][rows] = 0
+        self._ended[rows] = False
+
+    def render(self) -> tuple[Frame, ...] | None:
+        """A frame for every row in the chosen render mode; None if none was chosen."""
+        if self.render_mode is None:
+            return None
+        characters, colours = zip(*self.legend, strict=True)
+        if self.render_mode == "ansi":
+            return tuple("\n".join("".join(line) for line in grid) for grid in np.array(characters)[self.glyphs()])
+        pixels = np.array(colours, np.uint8)[self.glyphs()]
+        return tuple(pixels.repeat(PIXELS_PER_CELL, axis=1).repeat(PIXELS_PER_CELL, axis=2))
+
+    def _checked(self, actions: Array) -> Array:
+        actions, space = np.asarray(actions), self.action_space
+        assert space.dtype is not None
+        # "same_kind" lets any integers be integers, but does not truncate 0.7 or an undefined number to an action.
+        if np.can_cast(actions.dtype, space.dtype, "same_kind"):
+            cast = actions.astype(space.dtype, copy=False)
+            if space.contains(cast):
+                return cast
+        raise ValueError(
+            f"actions must be {self.num_envs} of {self.single_action_space}, in an array of {space.dtype} of shape "
+            f"{space.shape}; got {actions.dtype} of shape {actions.shape}: {np.array2string(actions, threshold=8)}"
+        )
+
+    def _infos_of_ends(self, rows: Integers, success: Bools | None) -> dict[str, Any]:
+        observations = self.observe()
+        final_obs = np.full(self.num_envs, None, dtype=object)
+        for row in rows:
+            final_obs[row] = observations[row]
+        ended = self._ended
+        final_info = {} if success is None else {"is_success": success & ended, "_is_success": ended.copy()}
+        return {
+            "final_obs": final_obs,
+            "_final_obs": ended.copy(),
+            "final_info": final_info,
+            "_final_info": ended.copy(),
+        }
+
+    def _seed_of_each_row(self, seed: Seeds) -> Sequence[int | None]:
+        if seed is None:
+            return [None] * self.num_envs
+        if isinstance(seed, int | np.integer):
+            return [int(seed) + row for row in range(self.num_envs)]
+        if not isinstance(seed, Sequence) or len(seed) != self.num_envs:
+            raise ValueError(f"seed must be None, a whole number or a list of {self.num_envs} of those, got {seed!r}")
+        return seed
+
+    def _rows_to_reset(self, options: dict[str, Any] | None) -> Integers:
+        mask = (options or {}).get("reset_mask", np.ones(self.num_envs, np.bool_))
+        fits = isinstance(mask, np.ndarray) and mask.dtype == np.bool_ and mask.shape == (self.num_envs,)
+        if not (fits and mask.any()):
+            raise ValueError(
+                f"options['reset_mask'] must be a boolean array of shape ({self.num_envs},) with at least one True, "
+                f"got {mask!r}"
+            )
+        return np.flatnonzero(mask)
+
+
+def whole_number(name: str, value: Any, low: int, high: int | None = None) -> int:
+    """`value` as an int.
+
+    Raises:
+        ValueError: if it is not a whole number, or not between `low` and `high` (inclusive).
+    """
+    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not is_whole or value < low or (high is not None and value > high):
+        allowed = f"of at least {low}" if high is None else f"from {low} to {high}"
+        raise ValueError(f"{name} must be a whole number {allowed}, got {value!r}")
+    return int(value)

@@ -1,0 +1,285 @@
+"""The laws of every natively batched environment, parametrised over the registered families."""
+
+import copy
+import pickle
+from typing import Any
+
+import gymnasium as gym
+import memagents_envs
+import numpy as np
+import pytest
+from gymnasium.error import ResetNeeded
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from memagents_envs import BatchedEnv, SingleEnv
+from stable_baselines3.common.env_checker import check_env as check_sb3_env
+
+FAMILIES = [
+    ("MemAgents/TMaze-v0", {"corridor_length": 1}),
+    ("MemAgents/TMaze-v0", {"corridor_length": 3}),
+    ("MemAgents/RepeatPrevious-v0", {}),
+    ("MemAgents/RepeatPrevious-v0", {"k": 1}),
+    ("MemAgents/RepeatPrevious-v0", {"k": 30, "num_decks": 2}),
+]
+STEPS = 300
+every_family = pytest.mark.parametrize(
+    ("env_id", "knobs"), FAMILIES, ids=[f"{env_id}-{knobs}" for env_id, knobs in FAMILIES]
+)
+
+
+def make(env_id: str, knobs: dict[str, Any], num_envs: int = 5, **kwargs: Any) -> BatchedEnv:
+    return gym.make_vec(  # type: ignore[return-value]
+        f"memagents_envs:{env_id}", num_envs=num_envs, vectorization_mode="vector_entry_point", **knobs, **kwargs
+    )
+
+
+def make_single(env_id: str, knobs: dict[str, Any], **kwargs: Any) -> gym.Env:
+    return gym.make(f"memagents_envs:{env_id}", **knobs, **kwargs)
+
+
+def random_actions(steps: int, num_envs: int) -> np.ndarray:
+    """Eastward more often than not, so that episodes of the T-maze end in every way there is."""
+    return np.random.default_rng(1).choice(4, size=(steps, num_envs), p=[0.15, 0.5, 0.15, 0.2])
+
+
+def assert_same(ours: Any, theirs: Any) -> None:
+    assert type(ours) is type(theirs)
+    if isinstance(ours, dict):
+        assert ours.keys() == theirs.keys()
+        for key, value in ours.items():
+            assert_same(value, theirs[key])
+    elif isinstance(ours, tuple) or (isinstance(ours, np.ndarray) and ours.dtype == object):
+        assert len(ours) == len(theirs)
+        for mine, other in zip(ours, theirs, strict=True):
+            assert_same(mine, other)
+    else:
+        np.testing.assert_array_equal(ours, theirs, strict=True)
+
+
+def test_the_families_are_all_that_is_registered():
+    registered = {env_id for env_id in gym.registry if env_id.startswith("MemAgents/")}
+    assert registered == {env_id for env_id, _ in FAMILIES}
+
+
+@every_family
+def test_gymnasium_and_sb3_find_no_fault_with_a_single_env(env_id, knobs):
+    check_env(make_single(env_id, knobs).unwrapped)
+    check_sb3_env(make_single(env_id, knobs))
+
+
+@every_family
+def test_every_observation_is_in_its_space(env_id, knobs):
+    env = make(env_id, knobs)
+    observations, _ = env.reset(seed=0)
+    assert env.observation_space.contains(observations)
+    ends = 0
+    for actions in random_actions(STEPS, env.num_envs):
+        observations, *_, infos = env.step(actions)
+        assert env.observation_space.contains(observations)
+        for final in infos.get("final_obs", np.array([]))[infos.get("_final_obs", np.array([], bool))]:
+            assert env.single_observation_space.contains(final)
+            ends += 1
+    assert ends > 0
+
+
+@every_family
+def test_row_i_of_a_batch_equals_a_single_env_seeded_alike(env_id, knobs):
+    env, row, seed = make(env_id, knobs), 3, 40
+    single = make_single(env_id, knobs)
+    observations, _ = env.reset(seed=seed)
+    observation, _ = single.reset(seed=seed + row)
+    for actions in random_actions(STEPS, env.num_envs):
+        np.testing.assert_array_equal(observations[row], observation)
+        observations, rewards, terminated, truncated, infos = env.step(actions)
+        observation, reward, single_terminated, single_truncated, info = single.step(actions[row])
+        assert (rewards[row], terminated[row], truncated[row]) == (reward, single_terminated, single_truncated)
+        if single_terminated or single_truncated:
+            np.testing.assert_array_equal(infos["final_obs"][row], observation)
+            assert {name: infos["final_info"][name][row] for name in info} == info
+            observation, _ = single.reset()
+
+
+@every_family
+def test_episodes_do_not_depend_on_the_number_of_rows(env_id, knobs):
+    few, many = make(env_id, knobs, num_envs=2), make(env_id, knobs, num_envs=9)
+    few.reset(seed=7)
+    many.reset(seed=7)
+    for actions in random_actions(STEPS, 9):
+        for of_few, of_many in zip(few.step(actions[:2])[:4], many.step(actions)[:4], strict=True):
+            np.testing.assert_array_equal(of_few, of_many[:2])
+
+
+@every_family
+def test_a_batch_equals_gymnasiums_own_vector_env_with_same_step_autoreset(env_id, knobs):
+    ours = make(env_id, knobs)
+    theirs = SyncVectorEnv([lambda: make_single(env_id, knobs)] * 5, autoreset_mode=AutoresetMode.SAME_STEP)
+    assert ours.observation_space == theirs.observation_space
+    assert ours.action_space == theirs.action_space
+    assert ours.metadata["autoreset_mode"] == theirs.metadata["autoreset_mode"]
+    assert_same(ours.reset(seed=3), theirs.reset(seed=3))
+    for step, actions in enumerate(random_actions(STEPS, 5)):
+        assert_same(ours.step(actions), theirs.step(actions))
+        if step % 70 == 20:
+            mask = np.arange(5) % 2 == step // 70 % 2
+            seed = None if step < 100 else step
+            # Gymnasium takes the mask out of the dict, so each gets one of its own.
+            mine, other = (env.reset(seed=seed, options={"reset_mask": mask}) for env in (ours, theirs))
+            assert_same(mine, other)
+
+
+@every_family
+def test_every_row_can_have_a_seed_of_its_own(env_id, knobs):
+    env, alike = make(env_id, knobs, num_envs=3), make(env_id, knobs, num_envs=3)
+    env.reset(seed=[11, None, 13])
+    alike.reset(seed=11)
+    for row in (0, 2):
+        for name, array in env.state.items():
+            np.testing.assert_array_equal(array[row], alike.state[name][row])
+    assert env.generators[1].bit_generator.state != alike.generators[1].bit_generator.state
+
+
+@every_family
+def test_what_was_returned_never_changes(env_id, knobs):
+    env = make(env_id, knobs)
+    kept = [env.reset(seed=0)[0]]
+    copies = [kept[0].copy()]
+    for actions in random_actions(100, env.num_envs):
+        returned = env.step(actions)[:4]
+        kept.extend(returned)
+        copies.extend(array.copy() for array in returned)
+    for array, copied in zip(kept, copies, strict=True):
+        np.testing.assert_array_equal(array, copied)
+
+
+@every_family
+def test_the_oracle_reaches_the_best_return_in_every_episode(env_id, knobs, play_one_episode_each):
+    env = make(env_id, knobs, num_envs=500)
+    returns, _ = play_one_episode_each(env, lambda observations: env.oracle())
+    np.testing.assert_allclose(returns, env.best_return, rtol=1e-12)
+
+
+@every_family
+def test_a_single_env_has_the_oracle_and_the_figures_of_its_batch(env_id, knobs):
+    single, batch = make_single(env_id, knobs).unwrapped, make(env_id, knobs)
+    assert isinstance(single, SingleEnv)
+    assert (single.best_return, single.memoryless_return) == (batch.best_return, batch.memoryless_return)
+    assert single.memoryless_return <= single.best_return
+    single.reset(seed=0)
+    total, ended = 0.0, False
+    while not ended:
+        _, reward, terminated, truncated, _ = single.step(single.oracle())
+        total, ended = total + reward, terminated or truncated
+    assert total == pytest.approx(single.best_return, rel=1e-12)
+    assert all(len(array) == 1 for array in single.state.values())
+
+
+@every_family
+def test_a_copied_or_pickled_batch_goes_on_alike(env_id, knobs):
+    env = make(env_id, knobs)
+    env.reset(seed=5)
+    twins = [copy.deepcopy(env), pickle.loads(pickle.dumps(env))]
+    for actions in random_actions(STEPS, env.num_envs):
+        expected = env.step(actions)
+        for twin in twins:
+            assert_same(twin.step(actions), expected)
+
+
+@every_family
+def test_a_spec_survives_pickle_and_json(env_id, knobs):
+    spec = make_single(env_id, knobs).spec
+    assert pickle.loads(pickle.dumps(spec)) == spec
+    again = gym.envs.registration.EnvSpec.from_json(spec.to_json()).make()
+    assert type(again.unwrapped) is type(make_single(env_id, knobs).unwrapped)
+
+
+@every_family
+def test_frames_are_text_or_colours_for_every_row(env_id, knobs):
+    texts, pictures = make(env_id, knobs, render_mode="ansi"), make(env_id, knobs, render_mode="rgb_array")
+    texts.reset(seed=0)
+    pictures.reset(seed=0)
+    for actions in random_actions(30, 5):
+        texts.step(actions)
+        pictures.step(actions)
+        for text, picture in zip(texts.render(), pictures.render(), strict=True):
+            lines = text.split("\n")
+            assert picture.shape == (16 * len(lines), 16 * len(lines[0]), 3)
+            assert picture.dtype == np.uint8
+    assert make(env_id, knobs).render() is None
+
+
+@every_family
+@pytest.mark.parametrize(
+    "actions",
+    [
+        np.full(5, 4),
+        np.full(5, -1),
+        np.full(4, 0),
+        np.full((5, 1), 0),
+        np.zeros(5),
+        np.full(5, np.nan),
+        np.full(5, "north"),
+        0,
+    ],
+    ids=repr,
+)
+def test_actions_that_cannot_be_are_refused_before_any_row_moves(env_id, knobs, actions):
+    env = make(env_id, knobs)
+    env.reset(seed=0)
+    before = copy.deepcopy(env.state)
+    with pytest.raises(ValueError, match=r"actions must be 5 of Discrete\(4\), .*; got "):
+        env.step(actions)
+    assert_same(env.state, before)
+
+
+@every_family
+@pytest.mark.parametrize("action", [4, -1, 0.5, np.nan, None, [0]])
+def test_a_single_env_refuses_such_an_action_too(env_id, knobs, action):
+    env = make_single(env_id, knobs).unwrapped
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="actions must be 1 of"):
+        env.step(action)
+
+
+@every_family
+def test_there_is_no_step_before_the_first_reset(env_id, knobs):
+    with pytest.raises(ResetNeeded, match="call reset"):
+        make(env_id, knobs).step(np.zeros(5, int))
+
+
+@every_family
+def test_there_is_no_step_after_the_end_of_a_single_episode(env_id, knobs):
+    single, ended = make_single(env_id, knobs).unwrapped, False
+    single.reset(seed=0)
+    while not ended:
+        _, _, terminated, truncated, _ = single.step(single.oracle())
+        ended = terminated or truncated
+    with pytest.raises(ResetNeeded, match="call reset"):
+        single.step(1)
+
+
+@pytest.mark.parametrize("num_envs", [0, -1, 1.5, True, "2"])
+@every_family
+def test_a_batch_without_rows_is_refused(env_id, knobs, num_envs):
+    with pytest.raises(ValueError, match="num_envs must be a whole number of at least 1, got "):
+        make(env_id, knobs, num_envs=num_envs)
+
+
+@every_family
+def test_seeds_and_masks_that_do_not_fit_are_refused(env_id, knobs):
+    env = make(env_id, knobs)
+    for seed in ([1, 2], 1.5, "12345x"):
+        with pytest.raises(ValueError, match="list of 5"):
+            env.reset(seed=seed)
+    for mask in (np.ones(4, bool), np.ones(5), [True] * 5, np.zeros(5, bool)):
+        with pytest.raises(ValueError, match=r"reset_mask.*shape \(5,\)"):
+            env.reset(options={"reset_mask": mask})
+
+
+@every_family
+def test_a_render_mode_that_is_not_offered_is_refused(env_id, knobs):
+    with pytest.raises(ValueError, match=r"render_mode must be None or one of .*ansi.*got 'human'"):
+        make(env_id, knobs, render_mode="human")
+
+
+def test_every_public_name_exists():
+    assert all(hasattr(memagents_envs, name) for name in memagents_envs.__all__)
