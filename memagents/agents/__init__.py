@@ -1,0 +1,1 @@
+"""Agents: policies, buffers, environments and algorithms, in the words of stable-baselines3."""

@@ -1,0 +1,364 @@
+"""PPO and A2C for agents that remember: stable-baselines3's own training on rollouts of whole sequences.
+
+`MemoryMixin` stands in front of SB3's classes and replaces what must know of memory: how a rollout is collected and
+stored. `PPO.train` and `A2C.train` run as they are.
+"""
+
+import math
+import warnings
+from typing import Any, ClassVar, TypeAlias, get_args
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from gymnasium.vector import VectorEnv
+from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import GymEnv, Schedule
+from stable_baselines3.common.utils import obs_as_tensor
+from stable_baselines3.common.vec_env import VecEnv
+
+from memagents.agents.buffers import SequenceBuffer
+from memagents.agents.policies import (
+    CriticMemory,
+    MemoryActorCriticCnnPolicy,
+    MemoryActorCriticPolicy,
+    MemoryMultiInputActorCriticPolicy,
+)
+from memagents.agents.sequences import AgentState, map_observation
+from memagents.agents.vec_envs import BatchedVecEnv
+from memagents.memories.registry import check_memory_options
+
+PolicyArgument: TypeAlias = str | type[MemoryActorCriticPolicy]
+EnvArgument: TypeAlias = GymEnv | VectorEnv[Any, Any, Any] | str | None
+
+
+class MemoryMixin(OnPolicyAlgorithm):
+    """What MemoryPPO and MemoryA2C share: rollouts in which the agent remembers."""
+
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
+        "MlpPolicy": MemoryActorCriticPolicy,
+        "CnnPolicy": MemoryActorCriticCnnPolicy,
+        "MultiInputPolicy": MemoryMultiInputActorCriticPolicy,
+    }
+    policy: MemoryActorCriticPolicy
+    rollout_buffer: SequenceBuffer
+
+    memory: str
+    memory_kwargs: dict[str, Any]
+    sequence_length: int | None
+    critic_memory: CriticMemory | None
+    _optimizer_kwargs: dict[str, Any]
+    _last_state: AgentState | None
+
+    def _set_memory(
+        self,
+        memory: str,
+        memory_kwargs: dict[str, Any] | None,
+        sequence_length: int | None,
+        critic_memory: CriticMemory | None,
+    ) -> None:
+        self.memory, self.memory_kwargs = memory, dict(memory_kwargs or {})
+        self.sequence_length, self.critic_memory = sequence_length, critic_memory
+        self._optimizer_kwargs = {}
+        self._last_state = None
+
+    def _chosen_sequence_length(self) -> int:
+        """Steps that gradients flow back in time."""
+        return self.sequence_length or self.n_steps
+
+    def _setup_model(self) -> None:
+        """Builds buffer and policy, each with the arguments of ours that it takes."""
+        check_subclass("rollout_buffer_class", self.rollout_buffer_class or SequenceBuffer, SequenceBuffer)
+        self.rollout_buffer_class = self.rollout_buffer_class or SequenceBuffer
+        policy_kwargs, buffer_kwargs = self.policy_kwargs, self.rollout_buffer_kwargs
+        memory = {"memory": self.memory, "memory_kwargs": self.memory_kwargs, "critic_memory": self.critic_memory}
+        self.policy_kwargs = {**policy_kwargs, **self._optimizer_kwargs, **memory}
+        self.rollout_buffer_kwargs = {**buffer_kwargs, "sequence_length": self._chosen_sequence_length()}
+        super()._setup_model()
+        self.policy_kwargs, self.rollout_buffer_kwargs = policy_kwargs, buffer_kwargs
+        if self._last_obs is None or self._last_state is None:
+            self._last_state = self.policy.initial_state(self.n_envs)
+        self._last_state = self._last_state.map(lambda field: field.to(self.device))
+
+    def collect_rollouts(
+        self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
+    ) -> bool:
+        """Fills the buffer with `n_rollout_steps` steps of every environment, remembering from step to step.
+
+        Returns:
+            False if the callback ended training, True otherwise.
+        """
+        assert self._last_obs is not None, "learn() resets the environments before the first rollout"
+        assert isinstance(rollout_buffer, SequenceBuffer)
+        self.policy.set_training_mode(False)
+        rollout_buffer.reset()
+        if self.use_sde:
+            self.policy.reset_noise(env.num_envs)
+        callback.on_rollout_start()
+
+        # Callbacks find these names in their `locals`, as they do in SB3.
+        for n_steps in range(n_rollout_steps):
+            if self.use_sde and self.sde_sample_freq > 0 and n_steps % self.sde_sample_freq == 0:
+                self.policy.reset_noise(env.num_envs)
+            state = self._last_state
+            assert state is not None
+            with torch.no_grad():
+                obs_tensor = obs_as_tensor(self._last_obs, self.device)  # type: ignore[arg-type]
+                actions, values, log_probs, self._last_state = self.policy(
+                    obs_tensor, state, self._episode_starts_tensor()
+                )
+            actions = actions.cpu().numpy()
+            clipped_actions = self.policy.to_env(actions)
+            new_obs, rewards, dones, infos = env.step(clipped_actions)
+            self.num_timesteps += env.num_envs
+
+            callback.update_locals(locals())
+            if not callback.on_step():
+                return False
+            self._update_info_buffer(infos, dones)
+            self._bootstrap_truncated(rewards, dones, infos)
+            rollout_buffer.add(
+                self._last_obs,  # type: ignore[arg-type]
+                actions,
+                rewards,
+                self._last_episode_starts,  # type: ignore[arg-type]
+                values,
+                log_probs,
+                state,
+            )
+            self._last_obs, self._last_episode_starts = new_obs, dones  # type: ignore[assignment]
+
+        with torch.no_grad():
+            obs_tensor = obs_as_tensor(new_obs, self.device)  # type: ignore[arg-type]
+            values = self.policy.predict_values(obs_tensor, self._last_state, self._episode_starts_tensor())
+        rollout_buffer.compute_returns_and_advantage(last_values=values, dones=dones)
+        callback.update_locals(locals())
+        callback.on_rollout_end()
+        return True
+
+    def _episode_starts_tensor(self) -> torch.Tensor:
+        return torch.as_tensor(self._last_episode_starts, device=self.device)
+
+    def _bootstrap_truncated(self, rewards: np.ndarray, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
+        """Adds to the last reward of a truncated episode the value of what would have come, as remembered."""
+        ended = np.flatnonzero(dones)
+        cut = [i for i in ended if infos[i].get("TimeLimit.truncated") and "terminal_observation" in infos[i]]
+        if not cut:
+            return
+        terminal = [infos[i]["terminal_observation"] for i in cut]
+        if isinstance(self.observation_space, spaces.Dict):
+            batch: Any = {key: np.stack([obs[key] for obs in terminal]) for key in terminal[0]}
+        else:
+            batch = np.stack(terminal)
+        rows = torch.as_tensor(np.array(cut), device=self.device)
+        assert self._last_state is not None
+        with torch.no_grad():
+            obs = map_observation(lambda array: array.to(self.device), self.policy.obs_to_tensor(batch)[0])
+            values = self.policy.predict_values(obs, self._last_state.map(lambda field: field[rows]))
+        rewards[cut] += self.gamma * values.flatten().cpu().numpy()
+
+    def save(self, path: Any, exclude: Any = None, include: Any = None) -> None:
+        """Saves the model as SB3 does, and what the agent remembers: `load(..., force_reset=False)` goes on with it."""
+        state = self._last_state
+        self._last_state = state and state.map(lambda field: field.cpu())
+        try:
+            super().save(path, exclude, include)
+        finally:
+            self._last_state = state
+
+
+class MemoryPPO(MemoryMixin, PPO):
+    """Proximal policy optimisation with a memory, on whole sequences.
+
+    Schulman et al.: Proximal Policy Optimization Algorithms. arXiv:1707.06347, 2017; SB3's implementation.
+
+    Args:
+        policy: "MlpPolicy", "CnnPolicy", "MultiInputPolicy", or a subclass of `MemoryActorCriticPolicy`.
+        env: an environment, a `VecEnv`, a batched gymnasium `VectorEnv`, or an id.
+        learning_rate: as in SB3, as is everything else that is not listed here.
+        n_steps: steps of each environment in a rollout.
+        batch_size: steps in a minibatch. None takes whole sequences in about four minibatches.
+        memory: registered name of the memory (`memagents.list_memories()`).
+        memory_kwargs: options of the memory, such as `dict(hidden_size=128)`.
+        sequence_length: steps that gradients flow back in time; must divide `n_steps` and `batch_size`. None takes
+            all of `n_steps`; where a `batch_size` makes that impossible, the longest length that divides both, and
+            warns.
+        critic_memory: "shared", "separate" or "none"; see `MemoryActorCriticPolicy`.
+        ppo_kwargs: SB3's other arguments.
+
+    Raises:
+        ValueError: for an argument out of its range, before an environment is built.
+    """
+
+    def __init__(
+        self,
+        policy: PolicyArgument,
+        env: EnvArgument,
+        learning_rate: float | Schedule = 3e-4,
+        n_steps: int = 128,
+        batch_size: int | None = None,
+        *,
+        memory: str = "lstm",
+        memory_kwargs: dict[str, Any] | None = None,
+        sequence_length: int | None = None,
+        critic_memory: CriticMemory | None = None,
+        _init_setup_model: bool = True,
+        **ppo_kwargs: Any,
+    ) -> None:
+        check_arguments(policy, memory, memory_kwargs, critic_memory)
+        check_lengths(sequence_length, n_steps, batch_size)
+        super().__init__(
+            policy,
+            as_vec_env(env),  # type: ignore[arg-type]
+            learning_rate,
+            n_steps,
+            # Any size without a complaint from PPO: how many environments there are is known only afterwards.
+            max(2, n_steps) if batch_size is None else batch_size,
+            _init_setup_model=False,
+            **own_policy_kwargs(ppo_kwargs),
+        )
+        self._set_memory(memory, memory_kwargs, sequence_length, critic_memory)
+        self.batch_size = batch_size  # type: ignore[assignment]
+        self._derived_batch_size: int | None = None
+        if _init_setup_model:
+            self._setup_model()
+
+    def _setup_model(self) -> None:
+        if self.batch_size == self._derived_batch_size:
+            # Nobody chose one. Derived anew when a model is loaded with another number of environments.
+            self.batch_size = default_batch_size(self._chosen_sequence_length(), self.n_steps * self.n_envs)
+            self._derived_batch_size = self.batch_size
+        super()._setup_model()
+
+    def _chosen_sequence_length(self) -> int:
+        if self.sequence_length is not None or self.batch_size == self._derived_batch_size:
+            return super()._chosen_sequence_length()
+        return longest_sequence_length(self.n_steps, self.n_envs, self.batch_size)
+
+
+class MemoryA2C(MemoryMixin, A2C):
+    """Advantage actor-critic with a memory, on whole sequences: one gradient step over each rollout.
+
+    Mnih et al.: Asynchronous Methods for Deep Reinforcement Learning. ICML 2016, arXiv:1602.01783; SB3's
+    implementation.
+
+    Args:
+        policy: "MlpPolicy", "CnnPolicy", "MultiInputPolicy", or a subclass of `MemoryActorCriticPolicy`.
+        env: an environment, a `VecEnv`, a batched gymnasium `VectorEnv`, or an id.
+        learning_rate: as in SB3, as is everything else that is not listed here.
+        n_steps: steps of each environment in a rollout.
+        memory: registered name of the memory (`memagents.list_memories()`).
+        memory_kwargs: options of the memory, such as `dict(hidden_size=128)`.
+        sequence_length: steps that gradients flow back in time; must divide `n_steps`. None takes all of `n_steps`.
+        critic_memory: "shared", "separate" or "none"; see `MemoryActorCriticPolicy`.
+        a2c_kwargs: SB3's other arguments.
+
+    Raises:
+        ValueError: for an argument out of its range, before an environment is built.
+    """
+
+    def __init__(
+        self,
+        policy: PolicyArgument,
+        env: EnvArgument,
+        learning_rate: float | Schedule = 7e-4,
+        n_steps: int = 16,
+        *,
+        memory: str = "lstm",
+        memory_kwargs: dict[str, Any] | None = None,
+        sequence_length: int | None = None,
+        critic_memory: CriticMemory | None = None,
+        _init_setup_model: bool = True,
+        **a2c_kwargs: Any,
+    ) -> None:
+        check_arguments(policy, memory, memory_kwargs, critic_memory)
+        check_lengths(sequence_length, n_steps, None)
+        super().__init__(
+            policy,
+            as_vec_env(env),  # type: ignore[arg-type]
+            learning_rate,
+            n_steps,
+            _init_setup_model=False,
+            **own_policy_kwargs(a2c_kwargs),
+        )
+        self._set_memory(memory, memory_kwargs, sequence_length, critic_memory)
+        # SB3 writes its optimizer among what the user gave; kept apart, a loaded model knows the two from each other.
+        given = a2c_kwargs.get("policy_kwargs") or {}
+        self._optimizer_kwargs = {name: value for name, value in self.policy_kwargs.items() if name not in given}
+        self.policy_kwargs = dict(given)
+        if _init_setup_model:
+            self._setup_model()
+
+
+def default_batch_size(sequence_length: int, rollout_size: int) -> int:
+    """Whole sequences in equal minibatches, as near to four of them as their number allows."""
+    num_sequences = rollout_size // sequence_length
+    divisors = (count for count in range(1, num_sequences + 1) if num_sequences % count == 0)
+    return rollout_size // min(divisors, key=lambda count: abs(count - 4))
+
+
+def longest_sequence_length(n_steps: int, n_envs: int, batch_size: int) -> int:
+    """All of `n_steps` where minibatches can hold it; else the longest length that divides both, with a warning."""
+    if batch_size >= n_steps * n_envs or batch_size % n_steps == 0:
+        return n_steps
+    length = math.gcd(n_steps, batch_size)
+    warnings.warn(
+        f"gradients flow back {length} steps in time, not all n_steps={n_steps}: minibatches of "
+        f"batch_size={batch_size} hold whole sequences, whose length must divide both. Choose a batch_size that is a "
+        f"multiple of {n_steps} to learn from longer memories, or pass sequence_length={length} if that is wanted",
+        stacklevel=2,
+    )
+    return length
+
+
+def check_arguments(
+    policy: PolicyArgument, memory: str, memory_kwargs: dict[str, Any] | None, critic_memory: CriticMemory | None
+) -> None:
+    """Raises ValueError for a policy without memory, an unknown memory, option or kind of critic memory."""
+    if not isinstance(policy, str):
+        check_subclass("policy", policy, MemoryActorCriticPolicy)
+    check_memory_options(memory, memory_kwargs or {})
+    kinds = get_args(CriticMemory)
+    if critic_memory is not None and critic_memory not in kinds:
+        raise ValueError(f"critic_memory must be one of {', '.join(kinds)} or None, got {critic_memory!r}")
+
+
+def check_subclass(name: str, given: Any, parent: type) -> None:
+    """Raises ValueError if the argument called `name` is not a subclass of `parent`."""
+    if not (isinstance(given, type) and issubclass(given, parent)):
+        raise ValueError(f"{name} must be {parent.__name__} or a subclass of it, got {given!r}")
+
+
+def check_lengths(sequence_length: int | None, n_steps: int, batch_size: int | None) -> None:
+    """Raises ValueError for a length below 1, or a sequence length that does not divide the others."""
+    for name, value in (("n_steps", n_steps), ("batch_size", batch_size), ("sequence_length", sequence_length)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+    for name, whole in (("n_steps", n_steps), ("batch_size", batch_size)):
+        if sequence_length is not None and whole is not None and whole % sequence_length:
+            raise ValueError(
+                f"sequence_length must divide {name}, got sequence_length={sequence_length} and {name}={whole}; "
+                f"the longest that would is {math.gcd(sequence_length, whole)}"
+            )
+
+
+def as_vec_env(env: EnvArgument) -> GymEnv | str | None:
+    """A batched gymnasium environment as SB3 wants it; anything else as it is."""
+    return BatchedVecEnv(env) if isinstance(env, VectorEnv) else env
+
+
+def own_policy_kwargs(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """`kwargs` with a copy of the user's `policy_kwargs`, into which A2C writes its optimizer.
+
+    Raises:
+        ValueError: if they hold what has an argument of its own.
+    """
+    policy_kwargs = dict(kwargs.get("policy_kwargs") or {})
+    for name in ("memory", "memory_kwargs", "critic_memory"):
+        if name in policy_kwargs:
+            raise ValueError(f"pass {name} to the algorithm itself, not in policy_kwargs")
+    return {**kwargs, "policy_kwargs": policy_kwargs}

@@ -1,0 +1,262 @@
+"""The way of an observation: encoder, memory, actor and critic heads.
+
+Axes: L steps of a sequence, S sequences (or environments, when acting: then L is 1).
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias, cast
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from jaxtyping import Bool, Float
+from stable_baselines3.common.distributions import Distribution
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, MlpExtractor, NatureCNN
+from stable_baselines3.common.type_aliases import PyTorchObs
+from torch import Tensor
+
+from memagents.agents.sequences import AgentState, Sequences
+from memagents.memories import Memory, State, make_memory
+
+CriticMemory: TypeAlias = Literal["shared", "separate", "none"]
+
+
+class MemoryActorCriticPolicy(ActorCriticPolicy):
+    """An actor and a critic that read a memory, which reads what the encoder makes of the observations.
+
+    SB3's own policy in every respect, with a memory between its features extractor (the encoder) and its MLP heads.
+
+    Args:
+        observation_space: as in SB3, and so are `action_space` and `lr_schedule`, `args` and `kwargs`.
+        memory: registered name of the memory (`memagents.list_memories()`).
+        memory_kwargs: options of the memory, such as `dict(hidden_size=64)`.
+        critic_memory: "shared", one memory that the gradients of actor and critic both train; "separate", a second
+            one of the same kind for the critic; or "none", a critic that sees the present observation alone. None
+            means shared, or separate where `share_features_extractor=False` gives the critic features of its own.
+
+    Raises:
+        ValueError: for an unknown memory or option, or a shared memory without shared features.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        lr_schedule: Callable[[float], float],
+        *args: Any,
+        memory: str = "lstm",
+        memory_kwargs: dict[str, Any] | None = None,
+        critic_memory: CriticMemory | None = None,
+        share_features_extractor: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        if critic_memory == "shared" and not share_features_extractor:
+            raise ValueError(
+                "critic_memory='shared' has one memory read one stream of features, but share_features_extractor=False "
+                "makes two; use critic_memory='separate', or share the features extractor"
+            )
+        self.memory_name, self.memory_kwargs = memory, dict(memory_kwargs or {})
+        self.critic_memory_kind: CriticMemory = critic_memory or ("shared" if share_features_extractor else "separate")
+        kwargs["share_features_extractor"] = share_features_extractor
+        super().__init__(observation_space, action_space, lr_schedule, *args, **kwargs)
+
+    def _build_mlp_extractor(self) -> None:
+        """Builds the memories, and the heads that read them (SB3 makes the optimizer right after this)."""
+        features_dim = int(self.features_dim)
+        self.memory = make_memory(self.memory_name, input_size=features_dim, **self.memory_kwargs)
+        self.critic_memory: Memory[Any] | None = None
+        if self.critic_memory_kind == "separate":
+            self.critic_memory = make_memory(self.memory_name, input_size=features_dim, **self.memory_kwargs)
+        elif self.critic_memory_kind == "none":
+            self.critic_memory = make_memory("none", input_size=features_dim)
+
+        def heads(input_size: int) -> MlpExtractor:
+            return MlpExtractor(input_size, self.net_arch, self.activation_fn, self.device)
+
+        self.mlp_extractor = heads(self.memory.output_size)
+        if self.critic_memory is not None and self.critic_memory.output_size != self.memory.output_size:
+            critic_heads = heads(self.critic_memory.output_size)
+            self.mlp_extractor.value_net = critic_heads.value_net
+            self.mlp_extractor.latent_dim_vf = critic_heads.latent_dim_vf
+
+    def initial_state(self, batch_size: int) -> AgentState:
+        """What the agent remembers at the start of an episode: nothing, for `batch_size` rows."""
+        critic = () if self.critic_memory is None else self.critic_memory.initial_state(batch_size)
+        return AgentState(self.memory.initial_state(batch_size), critic)
+
+    def forward(  # type: ignore[override]
+        self,
+        obs: PyTorchObs,
+        state: AgentState | None = None,
+        episode_starts: Bool[Tensor, " S"] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[Tensor, Tensor, Tensor, AgentState]:
+        """One step of acting: observations `[S, ...]` to actions, values, log-probabilities and the next state.
+
+        Without a state, every row begins an episode.
+        """
+        latent_pi, latent_vf, state = self._remember(self._as_sequences(obs, state, episode_starts))
+        distribution = self._get_action_dist_from_latent(latent_pi)
+        actions = distribution.get_actions(deterministic=deterministic)
+        log_prob = distribution.log_prob(actions)
+        shape = cast(tuple[int, ...], self.action_space.shape)
+        return actions.reshape((-1, *shape)), self.value_net(latent_vf), log_prob, state
+
+    def evaluate_actions(self, obs: Sequences | PyTorchObs, actions: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Values, log-probabilities and entropies of actions `[L * S, ...]` taken in sequences.
+
+        Plain observations `[S, ...]` are taken as sequences of one step, each the first of an episode.
+        """
+        latent_pi, latent_vf, _ = self._remember(self._as_sequences(obs))
+        distribution = self._get_action_dist_from_latent(latent_pi)
+        return self.value_net(latent_vf), distribution.log_prob(actions), distribution.entropy()
+
+    def get_distribution(
+        self, obs: PyTorchObs, state: AgentState | None = None, episode_starts: Bool[Tensor, " S"] | None = None
+    ) -> Distribution:
+        """The distribution of actions for observations `[S, ...]`."""
+        return self._get_action_dist_from_latent(self._act(self._as_sequences(obs, state, episode_starts))[0])
+
+    def predict_values(
+        self, obs: PyTorchObs, state: AgentState | None = None, episode_starts: Bool[Tensor, " S"] | None = None
+    ) -> Tensor:
+        """The values of observations `[S, ...]`."""
+        _, latent_vf, _ = self._remember(self._as_sequences(obs, state, episode_starts))
+        return cast(Tensor, self.value_net(latent_vf))
+
+    def predict(
+        self,
+        observation: np.ndarray | dict[str, np.ndarray],
+        state: tuple[np.ndarray, ...] | None = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
+        """The action for an observation, and the actor's state to hand back with the next one.
+
+        Args:
+            observation: of one environment or of several.
+            state: what the last call returned; None begins an episode.
+            episode_start: true for environments whose episode begins with this observation, `[S]`; None where none
+                does. Without it the memory of one episode runs on into the next.
+            deterministic: the most likely action instead of a random one.
+
+        Raises:
+            ValueError: for a state or episode starts of another batch size than the observation.
+        """
+        self.set_training_mode(False)
+        if isinstance(observation, tuple):
+            raise ValueError(
+                "You have passed a tuple to predict() instead of an array or a dict: gymnasium's env.reset() returns "
+                "(observation, info), SB3's VecEnv.reset() the observation alone; you may be mixing Gym API with SB3 "
+                "VecEnv API"
+            )
+        obs, is_batch = self.obs_to_tensor(observation)
+        batch_size = len(next(iter(obs.values())) if isinstance(obs, dict) else obs)
+        agent_state = self.initial_state(batch_size)
+        if state is not None:
+            agent_state = agent_state._replace(actor=self._checked_state(state, agent_state.actor))
+        starts = self._checked_starts(episode_start, batch_size)
+        with torch.no_grad():
+            latent, actor = self._act(self._as_sequences(obs, agent_state, starts))
+            chosen = self._get_action_dist_from_latent(latent).get_actions(deterministic=deterministic)
+        shape = cast(tuple[int, ...], self.action_space.shape)
+        actions = self.to_env(chosen.cpu().numpy().reshape((-1, *shape)))
+        return (actions if is_batch else actions.squeeze(axis=0)), self._as_arrays(actor)
+
+    def to_env(self, actions: np.ndarray) -> np.ndarray:
+        """Actions as the environment takes them: squashed ones unscaled, other continuous ones clipped."""
+        if not isinstance(self.action_space, spaces.Box):
+            return actions
+        if self.squash_output:
+            return self.unscale_action(actions)
+        clipped: np.ndarray = np.clip(actions, self.action_space.low, self.action_space.high)
+        return clipped
+
+    def _as_sequences(
+        self,
+        obs: Sequences | PyTorchObs,
+        state: AgentState | None = None,
+        episode_starts: Bool[Tensor, " S"] | None = None,
+    ) -> Sequences:
+        """Observations of one step as sequences of length one; sequences as they are."""
+        if isinstance(obs, Sequences):
+            return obs
+        first = next(iter(obs.values())) if isinstance(obs, dict) else obs
+        if state is None:
+            state = self.initial_state(len(first))
+        if episode_starts is None:
+            episode_starts = torch.zeros(len(first), dtype=torch.bool, device=first.device)
+        return Sequences(obs, episode_starts[None], state)
+
+    def _remember(self, sequences: Sequences) -> tuple[Float[Tensor, "LS H"], Float[Tensor, "LS K"], AgentState]:
+        """What actor and critic are told at every step, and what the agent remembers after the last."""
+        features = self.extract_features(sequences.observations)
+        pi_features, vf_features = features if isinstance(features, tuple) else (features, features)
+        starts, state = sequences.episode_starts, sequences.state
+        remembered, actor = self.memory(pi_features.view(*starts.shape, -1), starts, state.actor)
+        latent_pi = self.mlp_extractor.forward_actor(remembered.flatten(0, 1))
+        critic = state.critic
+        if self.critic_memory is not None:
+            remembered, critic = self.critic_memory(vf_features.view(*starts.shape, -1), starts, state.critic)
+        return latent_pi, self.mlp_extractor.forward_critic(remembered.flatten(0, 1)), AgentState(actor, critic)
+
+    def _act(self, sequences: Sequences) -> tuple[Float[Tensor, "LS H"], State]:
+        """`_remember` for the actor alone."""
+        obs = sequences.observations
+        features = super(ActorCriticPolicy, self).extract_features(obs, self.pi_features_extractor)
+        starts = sequences.episode_starts
+        remembered, actor = self.memory(features.view(*starts.shape, -1), starts, sequences.state.actor)
+        return self.mlp_extractor.forward_actor(remembered.flatten(0, 1)), actor
+
+    def _checked_state(self, state: tuple[np.ndarray, ...], expected: State) -> State:
+        """A state that came back from the user as tensors, if it has the fields and shapes `expected` has."""
+        got = [np.shape(field) for field in state]
+        wanted = [tuple(field.shape) for field in expected]
+        if got != wanted:
+            raise ValueError(
+                f"the state must be what predict() returned for the same environments: memory {self.memory_name!r} "
+                f"expected arrays of shapes {wanted}, got {got}; pass state=None to begin new episodes"
+            )
+        fields = zip(state, expected, strict=True)
+        return type(expected)(*(torch.as_tensor(new, dtype=old.dtype, device=old.device) for new, old in fields))
+
+    @staticmethod
+    def _as_arrays(state: State) -> tuple[np.ndarray, ...]:
+        """A state as the user keeps it: the same named fields, as arrays."""
+        arrays: Any = [field.cpu().numpy() for field in state]
+        return cast(tuple[np.ndarray, ...], type(state)(*arrays))
+
+    def _checked_starts(self, episode_start: np.ndarray | None, batch_size: int) -> Tensor:
+        starts = np.zeros(batch_size, bool) if episode_start is None else np.atleast_1d(episode_start).astype(bool)
+        if starts.shape != (batch_size,):
+            raise ValueError(f"episode_start must have shape ({batch_size},), as the observation; got {starts.shape}")
+        return torch.as_tensor(starts, device=self.device)
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        """What `policy.load` needs to build this policy again."""
+        return super()._get_constructor_parameters() | {
+            "memory": self.memory_name,
+            "memory_kwargs": self.memory_kwargs,
+            "critic_memory": self.critic_memory_kind,
+            # SB3 leaves this one out, and then loads two encoders into one.
+            "share_features_extractor": self.share_features_extractor,
+        }
+
+
+class MemoryActorCriticCnnPolicy(MemoryActorCriticPolicy):
+    """A policy for images: SB3's NatureCNN is the encoder."""
+
+    def __init__(
+        self, *args: Any, features_extractor_class: type[BaseFeaturesExtractor] = NatureCNN, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, features_extractor_class=features_extractor_class, **kwargs)
+
+
+class MemoryMultiInputActorCriticPolicy(MemoryActorCriticPolicy):
+    """A policy for Dict observations: SB3's CombinedExtractor is the encoder."""
+
+    def __init__(
+        self, *args: Any, features_extractor_class: type[BaseFeaturesExtractor] = CombinedExtractor, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, features_extractor_class=features_extractor_class, **kwargs)

@@ -1,0 +1,57 @@
+"""What passes between buffer and policy: observations in sequences, and what the agent remembered before them.
+
+Axes: L steps of a sequence, S sequences.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from memagents.memories import State, map_state
+
+
+class AgentState(NamedTuple):
+    """What an agent remembers: the states of its actor's and of its critic's memory, batch first.
+
+    The critic's is empty when it shares the actor's memory, and when it has none.
+    """
+
+    actor: State
+    critic: State
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "AgentState":
+        """Applies `function` to every tensor."""
+        return AgentState(map_state(function, self.actor), map_state(function, self.critic))
+
+    @staticmethod
+    def join(states: Sequence["AgentState"]) -> "AgentState":
+        """One state whose rows are those of all `states`, in order."""
+        return AgentState(_join([state.actor for state in states]), _join([state.critic for state in states]))
+
+
+class Sequences(NamedTuple):
+    """A minibatch of sequences, handed to `policy.evaluate_actions` in the slot where SB3 has observations.
+
+    Attributes:
+        observations: time-major and flat, `[L * S, ...]` (a dict of them for Dict observations).
+        episode_starts: where an episode begins; also gives L and S.
+        state: what the agent remembered before the first step of each sequence, `[S, ...]`.
+    """
+
+    observations: Tensor | dict[str, Tensor]
+    episode_starts: Bool[Tensor, "L S"]
+    state: AgentState
+
+
+def map_observation(function: Callable[[Any], Any], observation: Any) -> Any:
+    """Applies `function` to an observation, or to every entry of a Dict observation."""
+    if isinstance(observation, dict):
+        return {key: function(value) for key, value in observation.items()}
+    return function(observation)
+
+
+def _join(states: Sequence[State]) -> State:
+    return type(states[0])(*(torch.cat(fields) for fields in zip(*states, strict=True)))
