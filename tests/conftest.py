@@ -1,6 +1,18 @@
 """What all tests share."""
 
+from collections.abc import Iterator
+
+import jaxtyping
+import pytest
 import torch
 
 # The tests run in parallel processes; more threads in each would only fight each other.
 torch.set_num_threads(1)
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """Annotations are not checked, as in production: for tests of what a user's wrong argument is answered with."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
