@@ -1,0 +1,139 @@
+"""What a run is asked to do.
+
+The text under a field is also the help of its flag, so this file is the reference of the command line. It knows neither
+torch nor stable-baselines3, which keeps `memagents --help` quick.
+"""
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from tyro.constructors import PrimitiveConstructorSpec
+
+Algorithm: TypeAlias = Literal["ppo", "a2c"]
+Sink: TypeAlias = Literal["tensorboard", "wandb"]
+
+
+def parse_arguments(texts: Sequence[str]) -> dict[str, Any]:
+    """`["hidden_size=64", "mode=fast"]` becomes `{"hidden_size": 64, "mode": "fast"}`.
+
+    A value is read as a Python literal where it is one, and as a string otherwise.
+    """
+    arguments = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name.isidentifier() and equals):
+            raise ValueError(f"{text!r} is not of the form name=value, such as hidden_size=64")
+        arguments[name] = _literal(value)
+    return arguments
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _show_arguments(arguments: dict[str, Any]) -> list[str]:
+    return [f"{name}={value}" for name, value in arguments.items()] or ["none"]
+
+
+Arguments: TypeAlias = Annotated[
+    dict[str, Any],
+    PrimitiveConstructorSpec(
+        nargs="*",
+        metavar="NAME=VALUE ...",
+        instance_from_str=parse_arguments,
+        is_instance=lambda value: isinstance(value, dict),
+        str_from_instance=_show_arguments,
+    ),
+]
+"""Keyword arguments, written `name=value name=value` on the command line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """What tells one run of a study from another."""
+
+    env: str
+    """Gymnasium id, as `module:Namespace/Name-v0`; the module is imported first, to register the environment."""
+
+    memory: str = "lstm"
+    """Name of the memory; `memagents list` prints them all."""
+
+    algo: Algorithm = "ppo"
+    """Proximal policy optimisation or advantage actor-critic."""
+
+    seed: int = 0
+    """Seed of the parameters, the actions and the training environments."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What all runs of a study share."""
+
+    timesteps: int = 200_000
+    """Environment steps to train for, over all parallel environments together."""
+
+    n_envs: int = 16
+    """Environments stepped in parallel."""
+
+    memory_kwargs: Arguments = field(default_factory=dict)
+    """Arguments of the memory's constructor, such as hidden_size=64."""
+
+    env_kwargs: Arguments = field(default_factory=dict)
+    """Arguments of the environment, such as corridor_length=20."""
+
+    algo_kwargs: Arguments = field(default_factory=dict)
+    """Arguments of the algorithm, such as n_epochs=4 ent_coef=0.01."""
+
+    policy: str | None = None
+    """Policy class; by default the one that fits the observations: MlpPolicy, CnnPolicy or MultiInputPolicy."""
+
+    critic_memory: Literal["shared", "separate", "none"] = "shared"
+    """Whether the critic reads the actor's memory, one of its own, or none."""
+
+    sequence_length: int | None = None
+    """Steps that gradients flow back in time; by default a whole rollout."""
+
+    last_action_reward: bool = False
+    """Append the last action and the last reward to the observation."""
+
+    eval_episodes: int = 100
+    """Episodes of the final evaluation, in environments that were not trained on."""
+
+    checkpoint_every: int | None = None
+    """Steps between saved models; by default only the final model is saved."""
+
+    log: tuple[Sink, ...] = ()
+    """Where metrics go besides metrics.jsonl."""
+
+    threads: int | None = None
+    """Threads torch computes with; by default torch's choice. Changes speed and the last digits, nothing else."""
+
+
+# Fields of a dataclass are collected from its last base to its first, so the flags of `Cell` lead the help.
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(Settings, Cell):
+    """One training run."""
+
+    folder: Path | None = None
+    """Run folder; by default runs/<environment>/<memory>-<algo>-seed<seed>."""
+
+    @property
+    def run_folder(self) -> Path:
+        """Where the run is kept."""
+        return Path(self.folder or Path("runs") / cell_folder(self))
+
+
+def short_name(env: str) -> str:
+    """`module:Namespace/Name-v0` without module and namespace: `Name-v0`."""
+    return env.rpartition(":")[2].rpartition("/")[2]
+
+
+def cell_folder(cell: Cell) -> Path:
+    """The folder of a cell, below the folder of whatever it belongs to."""
+    return Path(short_name(cell.env)) / f"{cell.memory}-{cell.algo}-seed{cell.seed}"

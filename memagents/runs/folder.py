@@ -1,0 +1,133 @@
+"""The run folder: what a run leaves behind, and how it is written so that a crash leaves no half files.
+
+run.json          what was asked, with which versions on which machine, and how it went
+metrics.jsonl     one line for each dump of the logger
+evaluation.json   every episode of the final evaluation
+checkpoints/      models; `final.zip` is the last one
+tensorboard/, wandb/   where asked for
+"""
+
+import json
+import os
+import shutil
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from memagents.runs.config import TrainConfig
+from memagents.runs.provenance import now, provenance
+
+ENTRIES = ("metrics.jsonl", "evaluation.json", "checkpoints", "tensorboard", "wandb")
+"""What a run writes besides run.json, and so what a new start takes away."""
+
+INCIDENTAL = ("folder", "threads")
+"""Fields of a configuration that say where and how fast, not what."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one run."""
+
+    path: Path
+
+    @property
+    def record_file(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def evaluation_file(self) -> Path:
+        return self.path / "evaluation.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def model_file(self) -> Path:
+        return self.checkpoints / "final.zip"
+
+    def record(self) -> dict[str, Any] | None:
+        """What `run.json` holds; None where there is no run."""
+        if not self.record_file.exists():
+            return None
+        record: dict[str, Any] = json.loads(self.record_file.read_text(encoding="utf-8"))
+        return record
+
+    def holds_finished(self, config: TrainConfig) -> bool:
+        """Whether the folder holds the finished run of `config`.
+
+        Raises:
+            ValueError: if it holds metrics of another configuration, which a new run would overwrite.
+        """
+        record = self.record()
+        if record is None:
+            return False
+        changes = differences(record["config"], describe(config))
+        if changes and self.metrics_file.exists() and self.metrics_file.stat().st_size:
+            raise ValueError(
+                f"{self.path} holds a run with another configuration ({'; '.join(changes)}); "
+                "choose another folder, or delete that one"
+            )
+        return not changes and bool(record["status"] == "finished")
+
+    @contextmanager
+    def recording(self, config: TrainConfig) -> Iterator[dict[str, Any]]:
+        """Keeps `run.json` while a run goes on; what is added to the record inside is written at the end.
+
+        Takes away what an unfinished run left in the folder.
+        """
+        self._clear()
+        record = {"status": "running", "started": now(), "config": describe(config), **provenance()}
+        write_json(self.record_file, record)
+        try:
+            yield record
+            record["status"] = "finished"
+        except BaseException as error:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            record |= {"status": "interrupted" if interrupted else "failed", "error": traceback.format_exc()}
+            raise
+        finally:
+            write_json(self.record_file, record | {"ended": now()})
+
+    def _clear(self) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        if (record := self.record()) is not None:
+            print(f"{self.path}: not finished ({record['status']}), starts again from the beginning", file=sys.stderr)
+            for entry in ENTRIES:
+                remove(self.path / entry)
+        self.checkpoints.mkdir(exist_ok=True)
+
+
+def describe(config: TrainConfig) -> dict[str, Any]:
+    """A configuration as JSON keeps it."""
+    described: dict[str, Any] = json.loads(json.dumps(asdict(config), default=str))
+    return described
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """The fields that make two configurations different runs, as `name: old, not new`."""
+    names = [name for name in old | new if name not in INCIDENTAL]
+    return [f"{name}: {old.get(name)!r}, not {new.get(name)!r}" for name in names if old.get(name) != new.get(name)]
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Writes a file that is either the old one or the new one, never half of it."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(value, indent=2, default=str) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+def remove(path: Path) -> None:
+    """Removes a file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,77 @@
+"""From a configuration to an agent and its environments."""
+
+import inspect
+from typing import Any
+
+from gymnasium import spaces
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.vec_env import VecEnv
+
+from memagents.agents.algorithms import MemoryA2C, MemoryPPO
+from memagents.agents.vec_envs import make_vec_env
+from memagents.runs.config import TrainConfig
+from memagents.runs.results import RunResult
+
+ALGORITHMS: dict[str, type[OnPolicyAlgorithm]] = {"ppo": MemoryPPO, "a2c": MemoryA2C}
+
+CONFIGURED = ("policy", "env", "memory", "memory_kwargs", "critic_memory", "sequence_length", "seed")
+"""Arguments of an algorithm that are fields of the configuration."""
+
+UNUSED = ("self", "tensorboard_log", "_init_setup_model")
+"""Arguments of an algorithm that a run has no use for: it keeps logs of its own."""
+
+
+def build_env(config: TrainConfig, *, n_envs: int, seed: int) -> VecEnv:
+    """The environments of a run, or of its evaluation."""
+    return make_vec_env(
+        config.env, n_envs, seed, env_kwargs=config.env_kwargs, last_action_reward=config.last_action_reward
+    )
+
+
+def build_model(config: TrainConfig, env: VecEnv) -> OnPolicyAlgorithm:
+    """The untrained agent of a run."""
+    return ALGORITHMS[config.algo](env=env, **model_arguments(config, env.observation_space))
+
+
+def load_model(result: RunResult) -> OnPolicyAlgorithm:
+    """The trained agent of a run."""
+    return ALGORITHMS[result.config.algo].load(result.model_file)
+
+
+def model_arguments(config: TrainConfig, observations: spaces.Space[Any]) -> dict[str, Any]:
+    """What the algorithm is called with, besides the environments."""
+    return {
+        "policy": config.policy or default_policy(observations),
+        "memory": config.memory,
+        "memory_kwargs": config.memory_kwargs,
+        "sequence_length": config.sequence_length,
+        "critic_memory": config.critic_memory,
+        "seed": config.seed,
+        **config.algo_kwargs,
+    }
+
+
+def default_policy(observations: spaces.Space[Any]) -> str:
+    """The name of the policy that fits an observation space."""
+    if isinstance(observations, spaces.Dict):
+        return "MultiInputPolicy"
+    return "CnnPolicy" if is_image_space(observations) else "MlpPolicy"
+
+
+def algorithm_options(algo: str) -> dict[str, Any]:
+    """What `algo_kwargs` may hold, with the defaults: the arguments of our class and of the one it extends."""
+    options: dict[str, Any] = {}
+    for cls in ALGORITHMS[algo].__mro__:
+        if cls is OnPolicyAlgorithm:
+            break
+        if "__init__" in vars(cls):
+            options = default_arguments(cls) | options
+    return {name: default for name, default in options.items() if name not in CONFIGURED + UNUSED}
+
+
+def default_arguments(cls: type) -> dict[str, Any]:
+    """The named arguments of a class's own constructor."""
+    parameters = inspect.signature(vars(cls)["__init__"]).parameters.values()
+    catch_all = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {parameter.name: parameter.default for parameter in parameters if parameter.kind not in catch_all}

@@ -1,0 +1,89 @@
+"""What a finished run tells, read from its folder."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from memagents.runs.config import TrainConfig
+from memagents.runs.evaluation import Evaluation
+from memagents.runs.folder import RunFolder
+
+CURVES = {"success rate": "rollout/success_rate", "mean return": "rollout/ep_rew_mean"}
+"""The metric that follows a score while training."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run.
+
+    Attributes:
+        folder: the run folder.
+        config: what was asked.
+        evaluation: the final evaluation, of the last model.
+        record: all of `run.json`.
+    """
+
+    folder: Path
+    config: TrainConfig
+    evaluation: Evaluation
+    record: dict[str, Any]
+
+    @classmethod
+    def load(cls, folder: Path) -> "RunResult":
+        """Reads a run folder.
+
+        Raises:
+            ValueError: if there is no finished run in it.
+        """
+        files = RunFolder(folder)
+        record = files.record()
+        if record is None:
+            raise ValueError(f"{folder} holds no run: there is no run.json in it")
+        if record["status"] != "finished":
+            raise ValueError(f"the run in {folder} is {record['status']}, not finished; train it again to finish it")
+        evaluation = json.loads(files.evaluation_file.read_text(encoding="utf-8"))
+        return cls(folder, read_config(record["config"], folder), read_evaluation(evaluation), record)
+
+    @property
+    def score(self) -> float:
+        """The evaluation's success rate where the environment reports success, else its mean return."""
+        return self.evaluation.score
+
+    @property
+    def parameters(self) -> int:
+        """Trained parameters of the agent."""
+        return int(self.record["parameters"])
+
+    @property
+    def steps_per_second(self) -> float:
+        """Environment steps for each second of training, evaluation not counted."""
+        return float(self.record["steps_per_second"])
+
+    @property
+    def model_file(self) -> Path:
+        """The last model, for `MemoryPPO.load` or `MemoryA2C.load`."""
+        return RunFolder(self.folder).model_file
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The rows of `metrics.jsonl`."""
+        lines = RunFolder(self.folder).metrics_file.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def curve(self) -> tuple[list[int], list[float]]:
+        """Environment steps, and the score over the training episodes that ended last."""
+        metric = CURVES[self.evaluation.measure]
+        points = [(row["timesteps"], row[metric]) for row in self.metrics() if row.get(metric) is not None]
+        return [steps for steps, _ in points], [score for _, score in points]
+
+
+def read_config(described: dict[str, Any], folder: Path) -> TrainConfig:
+    """The configuration that `run.json` describes, for a run that may have been moved to `folder`."""
+    return TrainConfig(**described | {"log": tuple(described["log"]), "folder": folder})
+
+
+def read_evaluation(described: dict[str, Any]) -> Evaluation:
+    """The evaluation that `evaluation.json` describes."""
+    return Evaluation(
+        **{name: described[name] for name in ("seed", "deterministic", "returns", "lengths", "successes")}
+    )

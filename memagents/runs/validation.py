@@ -1,0 +1,75 @@
+"""What can be wrong with a configuration, found before anything is built.
+
+Every check raises ValueError with what was given, what would be right, and where possible the nearest right name.
+"""
+
+import difflib
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+from gymnasium.envs.registration import load_env_creator
+
+from memagents.agents.vec_envs import find_spec
+from memagents.memories.registry import check_memory_options
+from memagents.runs.config import TrainConfig
+from memagents.runs.models import ALGORITHMS, CONFIGURED, algorithm_options
+from memagents.runs.sinks import check_sinks
+
+COUNTS = ("timesteps", "n_envs", "eval_episodes", "checkpoint_every", "sequence_length", "threads")
+
+
+def check_config(config: TrainConfig) -> None:
+    """Raises ValueError for the first thing that is wrong."""
+    check_memory_options(config.memory, config.memory_kwargs)
+    check_env(config.env, config.env_kwargs)
+    check_algorithm(config.algo, config.algo_kwargs)
+    check_policy(config.algo, config.policy)
+    check_sinks(config.log)
+    for name in COUNTS:
+        count = getattr(config, name)
+        if count is not None and count < 1:
+            raise ValueError(f"{name} must be at least 1, got {count}")
+
+
+def check_env(env: str, arguments: Iterable[str]) -> None:
+    """Raises ValueError if no environment of that id is registered, or it has no argument of a given name."""
+    spec = find_spec(env)
+    entry_point = spec.vector_entry_point or spec.entry_point
+    constructor: Any = load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
+    parameters = inspect.signature(constructor).parameters
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    options = [name for name in parameters if name != "num_envs"]
+    for name in arguments:
+        if name not in options:
+            hint = did_you_mean(name, options)
+            raise ValueError(
+                f"environment {env!r} has no argument {name!r}{hint}; it takes {', '.join(options) or 'none'}"
+            )
+
+
+def check_algorithm(algo: str, names: Iterable[str]) -> None:
+    """Raises ValueError for an unknown algorithm, or one that has no argument of a given name."""
+    if algo not in ALGORITHMS:
+        raise ValueError(f"unknown algorithm {algo!r}; choose from {', '.join(ALGORITHMS)}")
+    options = algorithm_options(algo)
+    for name in names:
+        if name in CONFIGURED:
+            raise ValueError(f"algo_kwargs may not hold {name!r}: it has a setting of its own")
+        if name not in options:
+            hint = did_you_mean(name, options)
+            raise ValueError(f"algorithm {algo!r} has no argument {name!r}{hint}; it takes {', '.join(options)}")
+
+
+def check_policy(algo: str, policy: str | None) -> None:
+    """Raises ValueError for a policy that the algorithm does not know by that name."""
+    known = ALGORITHMS[algo].policy_aliases
+    if policy is not None and policy not in known:
+        raise ValueError(f"unknown policy {policy!r}{did_you_mean(policy, known)}; choose from {', '.join(known)}")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`: did you mean 'lstm'?`, or nothing if no name is near."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f": did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,98 @@
+"""Learning curves: one panel for each environment, one colour for each memory."""
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+from memagents.runs.config import short_name
+from memagents.runs.results import RunResult
+from memagents.studies.statistics import mean_interval
+
+# Okabe and Ito's colours, which people with any colour vision tell apart; yellow is too faint on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+STYLES = ("-", "--", ":", "-.")
+POINTS = 200
+PANEL = (6.0, 3.8)
+LEGEND_WIDTH = 1.6
+READING_AID = "thick: mean over seeds    band: its 95 % bootstrap interval    thin: every seed"
+
+Look: TypeAlias = dict[str, Any]
+
+
+def draw_curves(runs: Sequence[RunResult], path: Path) -> None:
+    """Draws the runs' learning curves: the mean over seeds, its interval as a band, and every seed as a thin line."""
+    envs = list(dict.fromkeys(run.config.env for run in runs))
+    looks = choose_looks(runs)
+    columns = min(len(envs), 3)
+    lines = -(-len(envs) // columns)
+    figure = Figure(figsize=(PANEL[0] * columns + LEGEND_WIDTH, PANEL[1] * lines), layout="constrained", dpi=150)
+    panels = figure.subplots(lines, columns, squeeze=False).flat
+    for env, axes in itertools.zip_longest(envs, panels):
+        if env is None:
+            axes.remove()
+        else:
+            draw_panel(axes, [run for run in runs if run.config.env == env], looks)
+    handles = {line.get_label(): line for axes in figure.axes for line in axes.get_legend_handles_labels()[0]}
+    figure.legend(handles=list(handles.values()), loc="outside right center", frameon=False)
+    figure.supxlabel(READING_AID, fontsize="small", color="0.4")
+    figure.savefig(path)
+
+
+def choose_looks(runs: Sequence[RunResult]) -> dict[str, Look]:
+    """A colour for each memory, and a line style for each algorithm or when the colours are used up."""
+    memories = list(dict.fromkeys(run.config.memory for run in runs))
+    algorithms = list(dict.fromkeys(run.config.algo for run in runs))
+    looks = {}
+    for (i, memory), (j, algo) in itertools.product(enumerate(memories), enumerate(algorithms)):
+        style = STYLES[(i // len(COLOURS) + j) % len(STYLES)]
+        looks[curve_name(memory, algo)] = {"color": COLOURS[i % len(COLOURS)], "linestyle": style}
+    return looks
+
+
+def curve_name(memory: str, algo: str) -> str:
+    """What a curve is called."""
+    return f"{memory} ({algo.upper()})"
+
+
+def draw_panel(axes: Axes, runs: Sequence[RunResult], looks: dict[str, Look]) -> None:
+    """Draws the curves of one environment."""
+    for label, look in looks.items():
+        curves = [run.curve() for run in runs if curve_name(run.config.memory, run.config.algo) == label]
+        draw_seeds(axes, [curve for curve in curves if curve[0]], label, look)
+    measure = runs[0].evaluation.measure
+    axes.set(title=short_name(runs[0].config.env), xlabel="environment steps", ylabel=f"{measure} while training")
+    if measure == "success rate":
+        axes.set_ylim(-0.03, 1.03)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.grid(alpha=0.25, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def draw_seeds(axes: Axes, curves: Sequence[tuple[list[int], list[float]]], label: str, look: Look) -> None:
+    """Draws one combination: its seeds, their mean, and the mean's interval."""
+    if not curves:
+        return
+    steps, scores = on_common_steps(curves)
+    for seed in scores:
+        axes.plot(steps, seed, linewidth=0.6, alpha=0.45, **look)
+    interval = mean_interval(scores, resamples=1_000)
+    if interval is not None:
+        axes.fill_between(steps, *interval, color=look["color"], alpha=0.18, linewidth=0)
+    axes.plot(steps, scores.mean(axis=0), linewidth=2.0, label=label, **look)
+
+
+def on_common_steps(
+    curves: Sequence[tuple[list[int], list[float]]],
+) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, "seeds points"]]:
+    """The curves at the same steps, over the range that all of them cover, so that they can be averaged."""
+    first = max(steps[0] for steps, _ in curves)
+    last = min(steps[-1] for steps, _ in curves)
+    common = np.linspace(first, last, POINTS)
+    return common, np.stack([np.interp(common, steps, scores) for steps, scores in curves])

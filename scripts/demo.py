@@ -1,0 +1,47 @@
+"""Three agents before a T-maze, in a few minutes on two cores.
+
+A sign at the start of a corridor says which way to turn at its end. The agent without a memory has to guess there;
+those with one remember. Started again, the demo trains what is missing and shows the table once more.
+"""
+
+import sys
+from pathlib import Path
+
+from memagents.studies.comparison import CompareConfig, Study, compare
+from memagents.studies.report import print_report
+
+STUDY = CompareConfig(
+    env=("memagents_envs:MemAgents/TMaze-v0",),
+    env_kwargs={"corridor_length": 10},
+    memory=("none", "lstm", "gru"),
+    memory_kwargs={"hidden_size": 64},
+    # An agent that always wins has advantages of almost zero: normalised, their noise would make it forget again.
+    algo_kwargs={"learning_rate": 1e-3, "ent_coef": 0.01, "normalize_advantage": False},
+    timesteps=80_000,
+    seeds=3,
+    jobs=2,
+    log=("tensorboard", "wandb"),
+    folder=Path("runs/demo"),
+)
+
+
+def main() -> int:
+    study = compare(STUDY)
+    print_report(study.runs)
+    print_files(study)
+    return 1 if study.failures else 0
+
+
+def print_files(study: Study) -> None:
+    print(f"\ntable        {study.folder / 'table.md'}")
+    print(f"curves       {study.folder / 'curves.png'}")
+    print(f"every run    {study.folder / 'runs.csv'}")
+    print(f"TensorBoard  {study.folder}/*/*/tensorboard; look: tensorboard --logdir {study.folder}")
+    offline = sorted(study.folder.glob("*/*/wandb/offline-run-*"))
+    if offline:
+        print(f"wandb        {study.folder}/*/*/wandb; look: wandb leet {offline[-1]}")
+        print(f"             upload: wandb sync {study.folder}/*/*/wandb/offline-run-*")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

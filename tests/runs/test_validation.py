@@ -1,0 +1,40 @@
+"""Mistakes are named before anything is built."""
+
+import pytest
+
+from memagents.runs.training import evaluate_run, train
+from memagents.runs.validation import check_config
+
+MISTAKES = {
+    "unknown memory": ({"memory": "lsmt"}, "unknown memory 'lsmt': did you mean 'lstm'"),
+    "unknown memory option": ({"memory_kwargs": {"size": 3}}, "'gru' has no option 'size'; .*hidden_size, num_layers"),
+    "unknown environment": ({"env": "memagents_envs:MemAgents/TMaz-v0", "env_kwargs": {}}, "Did you mean .*TMaze-v0"),
+    "module that is not there": ({"env": "no_such_module:A/B-v0"}, "cannot import 'no_such_module'"),
+    "unknown environment argument": ({"env_kwargs": {"corridor_lenght": 3}}, "did you mean 'corridor_length'"),
+    "unknown algorithm argument": ({"algo_kwargs": {"n_epoch": 3}}, "'ppo' has no argument 'n_epoch': did you mean"),
+    "argument of another algorithm": ({"algo": "a2c", "algo_kwargs": {"clip_range": 0.1}}, "'a2c' has no argument"),
+    "argument with its own field": ({"algo_kwargs": {"seed": 3}}, "algo_kwargs may not hold 'seed'"),
+    "unknown policy": ({"policy": "MlpPolcy"}, "unknown policy 'MlpPolcy': did you mean 'MlpPolicy'"),
+    "no steps": ({"timesteps": 0}, "timesteps must be at least 1, got 0"),
+    "no environments": ({"n_envs": 0}, "n_envs must be at least 1, got 0"),
+    "no evaluation": ({"eval_episodes": -1}, "eval_episodes must be at least 1, got -1"),
+    "no threads": ({"threads": 0}, "threads must be at least 1, got 0"),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_named_and_nothing_is_built(changes, message, tiny, tmp_path, environments_built):
+    with pytest.raises(ValueError, match=message):
+        train(tiny(**changes))
+    assert environments_built == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_argument_of_the_stable_baselines3_class_can_be_given(tiny):
+    check_config(tiny(algo_kwargs={"target_kl": 0.1, "gae_lambda": 0.9, "policy_kwargs": {}}))
+    check_config(tiny(algo="a2c", algo_kwargs={"use_rms_prop": False, "gae_lambda": 0.9}))
+
+
+def test_an_evaluation_needs_an_episode(finished):
+    with pytest.raises(ValueError, match="episodes must be at least 1, got 0"):
+        evaluate_run(finished, episodes=0)

@@ -1,0 +1,26 @@
+"""The scripts are read, copied, and imported by worker processes."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+from memagents.runs.validation import check_config
+from memagents.studies.comparison import cells
+
+SCRIPTS = sorted((Path(__file__).parents[1] / "scripts").glob("*.py"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_importing_a_script_starts_nothing(script, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(script))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_asks_for_nine_runs_that_can_be_trained():
+    (demo,) = (script for script in SCRIPTS if script.name == "demo.py")
+    planned = cells(runpy.run_path(str(demo))["STUDY"])
+    assert len(planned) == 9
+    for cell in planned:
+        check_config(cell)
