@@ -31,6 +31,7 @@ SETTINGS: dict[str, Any] = {
     "n_epochs": 10,
     "gae_lambda": 0.98,
     "max_grad_norm": 1,
+    "normalize_advantage": True,
     "critic_memory": "separate",
     "policy_kwargs": {"net_arch": {"pi": [], "vf": [64]}, "ortho_init": False},
 }

@@ -9,8 +9,7 @@ def main() -> None:
         env=("memagents_envs:MemAgents/TMaze-v0", "memagents_envs:MemAgents/RepeatPrevious-v0"),
         memory=("none", "lstm", "gru"),
         seeds=3,
-        algo_kwargs={"learning_rate": 1e-3, "ent_coef": 0.01, "normalize_advantage": False},
-        timesteps=80_000,
+        timesteps=100_000,
         jobs=2,
     )
     study = compare(config)

@@ -14,10 +14,7 @@ STUDY = CompareConfig(
     env=("memagents_envs:MemAgents/TMaze-v0",),
     env_kwargs={"corridor_length": 10},
     memory=("none", "lstm", "gru"),
-    memory_kwargs={"hidden_size": 64},
-    # An agent that always wins has advantages of almost zero: normalised, their noise would make it forget again.
-    algo_kwargs={"learning_rate": 1e-3, "ent_coef": 0.01, "normalize_advantage": False},
-    timesteps=80_000,
+    timesteps=100_000,
     seeds=3,
     jobs=2,
     log=("tensorboard", "wandb"),

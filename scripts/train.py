@@ -1,8 +1,7 @@
 """Train one agent. The same on the command line:
 
 memagents train --env memagents_envs:MemAgents/TMaze-v0 --env-kwargs corridor_length=10 --memory lstm \
-    --memory-kwargs hidden_size=64 --algo-kwargs learning_rate=1e-3 ent_coef=0.01 normalize_advantage=False \
-    --timesteps 80_000
+    --memory-kwargs hidden_size=64 --timesteps 100_000
 """
 
 from memagents.runs.training import TrainConfig, train
@@ -14,8 +13,7 @@ def main() -> None:
         env_kwargs={"corridor_length": 10},
         memory="lstm",
         memory_kwargs={"hidden_size": 64},
-        algo_kwargs={"learning_rate": 1e-3, "ent_coef": 0.01, "normalize_advantage": False},
-        timesteps=80_000,
+        timesteps=100_000,
     )
     result = train(config)
     print(result.evaluation.describe())

@@ -10,13 +10,14 @@ from typing import Any
 
 from gymnasium.envs.registration import load_env_creator
 
+from memagents.agents.arguments import check_lengths
 from memagents.agents.vec_envs import find_spec
 from memagents.memories.registry import check_memory_options
 from memagents.runs.config import TrainConfig
 from memagents.runs.models import ALGORITHMS, CONFIGURED, algorithm_options
 from memagents.runs.sinks import check_sinks
 
-COUNTS = ("timesteps", "n_envs", "eval_episodes", "checkpoint_every", "sequence_length", "threads")
+COUNTS = ("timesteps", "n_envs", "eval_episodes", "checkpoint_every", "threads")
 
 
 def check_config(config: TrainConfig) -> None:
@@ -24,6 +25,8 @@ def check_config(config: TrainConfig) -> None:
     check_memory_options(config.memory, config.memory_kwargs)
     check_env(config.env, config.env_kwargs)
     check_algorithm(config.algo, config.algo_kwargs)
+    sizes = algorithm_options(config.algo) | config.algo_kwargs
+    check_lengths(config.sequence_length, sizes["n_steps"], sizes.get("batch_size"))
     check_policy(config.algo, config.policy)
     check_sinks(config.log)
     for name in COUNTS:

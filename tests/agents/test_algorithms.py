@@ -17,7 +17,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from torch import nn
 
 from memagents import Memory, MemoryA2C, MemoryPPO, make_vec_env, register_memory
-from memagents.agents.algorithms import default_batch_size
+from memagents.agents.arguments import default_batch_size
 from memagents.memories import registry
 
 OBSERVATIONS = {

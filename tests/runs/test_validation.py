@@ -18,6 +18,12 @@ MISTAKES = {
     "no steps": ({"timesteps": 0}, "timesteps must be at least 1, got 0"),
     "no environments": ({"n_envs": 0}, "n_envs must be at least 1, got 0"),
     "no evaluation": ({"eval_episodes": -1}, "eval_episodes must be at least 1, got -1"),
+    "no steps to flow back": ({"sequence_length": 0}, "sequence_length must be at least 1, got 0"),
+    "uneven sequences": ({"sequence_length": 48}, "sequence_length must divide n_steps, got sequence_length=48"),
+    "uneven minibatches": (
+        {"sequence_length": 8, "algo_kwargs": {"n_steps": 16, "batch_size": 20}},
+        "sequence_length must divide batch_size, got sequence_length=8 and batch_size=20",
+    ),
     "no threads": ({"threads": 0}, "threads must be at least 1, got 0"),
 }
 
