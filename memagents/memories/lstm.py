@@ -14,10 +14,13 @@ from torch import Tensor
 from memagents.memories.base import Memory
 from memagents.memories.registry import register_memory
 from memagents.ops.recurrence import FUSED, RecurrentLayer, RecurrentLayers
-from memagents.ops.segments import last_outputs, unroll_segments
+from memagents.ops.separators import Separated, separate
 
-HOLD = 1e4
-"""A gate's input so large that its sigmoid is exactly 1, or exactly 0 when negative."""
+INPUT, FORGET, OUTPUT = 0, 1, 3
+"""Where the gates stand among the four blocks of weights; block 2 makes the new content."""
+
+SHUT = 1e4
+"""Subtracted from what a gate is told, this makes its sigmoid exactly 0; added, exactly 1."""
 
 
 class LSTMState(NamedTuple):
@@ -69,32 +72,40 @@ class LSTM(Memory[LSTMState]):
     def forward(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: LSTMState
     ) -> tuple[Float[Tensor, "T B H"], LSTMState]:
-        return unroll_segments(self._unroll, inputs, episode_starts, state, self.initial_state)
+        state = self.reset(state, episode_starts[0])
+        if len(inputs) == 1 or not episode_starts[1:].any():
+            return self._unroll(inputs, state, None)
+        rows = separate(episode_starts)
+        outputs, final = self._unroll(rows.spread(inputs), state, rows)
+        return rows.pick(outputs), final
 
-    def _unroll(self, inputs: Tensor, state: LSTMState, padding: Tensor | None) -> tuple[Tensor, LSTMState]:
-        """One fused call per layer, without resets."""
+    def _unroll(self, inputs: Tensor, state: LSTMState, rows: Separated | None) -> tuple[Tensor, LSTMState]:
+        """One fused call per layer; resets happen at separators."""
         hidden, cell = [], []
         for layer, h, c in zip(self.layers, state.hidden.unbind(1), state.cell.unbind(1), strict=True):
-            inputs, last_cell = _fused_layer(layer, inputs, h, c, padding)
-            hidden.append(last_outputs(inputs, padding))
+            inputs, last_cell = _fused_layer(layer, inputs, h, c, rows)
+            hidden.append(inputs[-1] if rows is None else rows.last(inputs))
             cell.append(last_cell)
         return inputs, LSTMState(torch.stack(hidden, 1), torch.stack(cell, 1))
 
 
 def _fused_layer(
-    layer: RecurrentLayer, inputs: Tensor, h: Tensor, c: Tensor, padding: Tensor | None
+    layer: RecurrentLayer, inputs: Tensor, h: Tensor, c: Tensor, rows: Separated | None
 ) -> tuple[Tensor, Tensor]:
-    """All steps of one layer in one call: outputs `[L, N, H]` and the cell `[N, H]` after the last step not padding.
+    """All steps of one layer in one call: outputs `[L, B, H]` and the cell `[B, H]` after the last step of each row.
 
-    The kernel returns the cell after the padding, and only there. So padding is given an input feature of its own
-    that shuts the input gate and opens the forget gate for good: the cell passes through it unchanged.
+    The kernel knows no resets, and returns the cell after the padding alone. Two input features of their own make up
+    for that: a separator shuts all three gates, which leaves cell and hidden vector exactly 0 and lets no gradient
+    through; padding shuts the input gate and opens the forget gate, which carries the cell through it unchanged.
     """
     weight_ih, *others = layer.weights()
-    if padding is not None:
-        hold = weight_ih.new_zeros(4, h.shape[-1], 1)
-        hold[0], hold[1] = -HOLD, HOLD
-        weight_ih = torch.cat([weight_ih, hold.flatten(0, 1)], 1)
-        inputs = torch.cat([inputs, padding[..., None].to(inputs)], -1)
+    if rows is not None:
+        gates = weight_ih.new_zeros(4, h.shape[-1], 2)
+        gates[INPUT] = gates[FORGET, :, 0] = gates[OUTPUT, :, 0] = -SHUT
+        gates[FORGET, :, 1] = SHUT
+        weight_ih = torch.cat([weight_ih, gates.flatten(0, 1)], 1)
+        flags = torch.stack([rows.separator, rows.padding], -1)
+        inputs = torch.cat([inputs, flags.to(inputs)], -1)
     begin = (h[None].contiguous(), c[None].contiguous())
     outputs, _, cell = torch.lstm(inputs, begin, [weight_ih, *others], **FUSED)
     return outputs, cell[0]

@@ -1,80 +1,118 @@
 """Cutting a batch of sequences at episode starts, so that a kernel which knows no resets can run over it.
 
-A *segment* is the part of one row between two episode starts. `split` lays all segments side by side, padded on the
-right to the longest; `join` puts what was computed for them back in place. No padding is ever seen by the caller.
+A *segment* is the part of one row between two episode starts. `split` lays the segments side by side, in a bucket of
+long ones and one of short ones, each padded on the right to its longest; `join` puts what was computed for them back in
+place. No padding is ever seen by the caller.
 
-Axes: T time, B batch rows, N segments, L length of the longest segment, D features.
+Axes: T time, B batch rows, N segments (of a bucket), L length of the longest of them, P places in all buckets together,
+D features.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from memagents.ops.placement import pick, spread
 
 StateT = TypeVar("StateT", bound=tuple[Tensor, ...])
+
+WORTH_A_CALL = 0.9
+"""A second bucket, and so a second call of the kernel, must bring the number of places below this share."""
 
 
 @dataclass(frozen=True)
 class Segments:
-    """Where every element of a `[T, B]` batch lies in the padded `[L, N]` layout, and back.
+    """Where every element of a `[T, B]` batch lies in the padded buckets, and back. Segments go from long to short.
 
     Attributes:
-        take: the flat `[T * B]` position that each padded place reads (a place in the padding reads some other place
-            of its own row).
-        put: the flat `[L * N]` place where each element of the batch ended up.
-        padding: true where a padded place holds no element of the batch.
+        shapes: L and N of every bucket.
+        places: where each element of the batch went.
+        padding: true for places that hold no element of the batch.
         row: the batch row each segment belongs to.
         carried: true for segments that continue from the state before the batch; the others begin an episode.
         last: the segment that ends each row.
     """
 
-    take: Int[Tensor, "L N"]
-    put: Int[Tensor, "T B"]
-    padding: Bool[Tensor, "L N"]
-    row: Int[Tensor, " N"]
-    carried: Bool[Tensor, " N"]
+    shapes: Sequence[tuple[int, int]]
+    places: Int[Tensor, "T B"]
+    padding: Bool[Tensor, " P"]
+    row: Int[Tensor, " S"]
+    carried: Bool[Tensor, " S"]
     last: Int[Tensor, " B"]
 
-    def split(self, inputs: Float[Tensor, "T B D"]) -> Float[Tensor, "L N D"]:
-        """Lays the segments of `inputs` side by side. What stands in the padding is not specified."""
-        return _Rearrange.apply(inputs, self.take, self.put, None)  # type: ignore[no-any-return, no-untyped-call]
+    def split(self, inputs: Float[Tensor, "T B D"]) -> list[Float[Tensor, "..."]]:
+        """The segments of `inputs` by bucket, `[L, N, D]` each, with zeros in the padding."""
+        return self._by_bucket(spread(inputs, self.places, len(self.padding)))
 
-    def join(self, outputs: Float[Tensor, "L N D"]) -> Float[Tensor, "T B D"]:
+    def join(self, outputs: Sequence[Float[Tensor, "..."]]) -> Float[Tensor, "T B D"]:
         """Undoes `split`: drops the padding. The gradient that flows back into the padding is zero."""
-        return _Rearrange.apply(outputs, self.put, self.take, self.padding)  # type: ignore[no-any-return, no-untyped-call]
+        return pick(torch.cat([bucket.flatten(0, 1) for bucket in outputs]), self.places)
+
+    def paddings(self) -> list[Bool[Tensor, "..."]]:
+        """`padding` by bucket, `[L, N]` each."""
+        return self._by_bucket(self.padding)
+
+    def of_each(self) -> list[slice]:
+        """Which segments stand in each bucket."""
+        return consecutive(number for _, number in self.shapes)
+
+    def _by_bucket(self, placed: Tensor) -> list[Tensor]:
+        places = consecutive(length * number for length, number in self.shapes)
+        return [placed[part].view(*shape, *placed.shape[1:]) for part, shape in zip(places, self.shapes, strict=True)]
 
 
 def find_segments(episode_starts: Bool[Tensor, "T B"]) -> Segments:
-    """Finds the segments of a batch: each row is cut before every true value (and begins one at time 0).
-
-    Segments are numbered row by row and in time within a row, so the numbers of a row are consecutive.
-    """
-    num_steps, num_rows = episode_starts.shape
-    device = episode_starts.device
+    """Finds the segments of a batch: each row is cut before every true value (and begins one at time 0)."""
+    num_steps = len(episode_starts)
     begins = episode_starts.clone()
     begins[0] = True
     row, begin = begins.T.nonzero(as_tuple=True)
-    count = begins.sum(0)
-    last = count.cumsum(0) - 1
     end = torch.full_like(begin, num_steps)
     end[:-1] = torch.where(row[1:] == row[:-1], begin[1:], num_steps)
+    by_length = (end - begin).argsort(descending=True, stable=True)
+    row, begin, end = row[by_length], begin[by_length], end[by_length]
+    shapes = bucket_shapes((end - begin).tolist())
 
-    place = torch.arange(int((end - begin).max()), device=device)[:, None]
-    time = begin + place
-    segment = begins.cumsum(0) - 1 + (last - count + 1)
-    since_begin = torch.arange(num_steps, device=device)[:, None] - begin[segment]
+    paddings, firsts, strides = [], [], []
+    place = 0
+    for (length, number), bucket in zip(shapes, consecutive(number for _, number in shapes), strict=True):
+        paddings.append((torch.arange(length, device=row.device)[:, None] >= (end - begin)[bucket]).flatten())
+        firsts.append(torch.arange(place, place + number, device=row.device))
+        strides.append(torch.full_like(firsts[-1], number))
+        place += length * number
+
+    # Counted row by row, the segment that holds an element is known; then where it went when they were sorted.
+    count = begins.sum(0)
+    segment = by_length.argsort()[begins.cumsum(0) - 1 + count.cumsum(0) - count]
+    since_begin = torch.arange(num_steps, device=row.device)[:, None] - begin[segment]
     return Segments(
-        take=time.clamp(max=num_steps - 1) * num_rows + row,
-        put=since_begin * len(row) + segment,
-        padding=time >= end,
+        shapes=shapes,
+        places=torch.cat(firsts)[segment] + since_begin * torch.cat(strides)[segment],
+        padding=torch.cat(paddings),
         row=row,
         carried=(begin == 0) & ~episode_starts[0, row],
-        last=last,
+        last=segment[-1],
     )
+
+
+def bucket_shapes(lengths: Sequence[int]) -> list[tuple[int, int]]:
+    """L and N of one bucket or two, whichever leaves little padding, for lengths from long to short."""
+    longest, number = lengths[0], len(lengths)
+    places, long = min((longest * long + lengths[long] * (number - long), long) for long in range(number))
+    if long == 0 or places > WORTH_A_CALL * longest * number:
+        return [(longest, number)]
+    return [(longest, long), (lengths[long], number - long)]
+
+
+def consecutive(sizes: Iterable[int]) -> list[slice]:
+    """Slices of these sizes, one after the other."""
+    ends = list(itertools.accumulate(sizes, initial=0))
+    return list(itertools.starmap(slice, itertools.pairwise(ends)))
 
 
 def unroll_segments(
@@ -103,12 +141,20 @@ def unroll_segments(
         masks = (where.view(-1, *[1] * (field.dim() - 1)) for field in fields)
         return type(fields)(*map(torch.where, masks, initial, fields))
 
-    if not episode_starts[1:].any():
+    def each(function: Callable[..., Tensor], *states: StateT) -> StateT:
+        return type(state)(*map(function, *states))
+
+    if len(inputs) == 1 or not episode_starts[1:].any():
         return unroll(inputs, restart(episode_starts[0], state), None)
     segments = find_segments(episode_starts)
-    begin = restart(~segments.carried, type(state)(*(field[segments.row] for field in state)))
-    outputs, final = unroll(segments.split(inputs), begin, segments.padding)
-    return segments.join(outputs), type(state)(*(field[segments.last] for field in final))
+    begin = restart(~segments.carried, each(lambda field: field[segments.row], state))
+    outputs, finals = [], []
+    for padded, padding, part in zip(segments.split(inputs), segments.paddings(), segments.of_each(), strict=True):
+        output, final = unroll(padded, each(lambda field, part=part: field[part], begin), padding)
+        outputs.append(output)
+        finals.append(final)
+    final = each(lambda *fields: torch.cat(fields)[segments.last], *finals)
+    return segments.join(outputs), final
 
 
 def last_outputs(outputs: Float[Tensor, "L N H"], padding: Bool[Tensor, "L N"] | None) -> Float[Tensor, "N H"]:
@@ -117,28 +163,3 @@ def last_outputs(outputs: Float[Tensor, "L N H"], padding: Bool[Tensor, "L N"] |
         return outputs[-1]
     lengths = (~padding).sum(0)
     return outputs[lengths - 1, torch.arange(len(lengths), device=outputs.device)]
-
-
-class _Rearrange(torch.autograd.Function):
-    """`source[index]` for an index with a known inverse, so that the way back is a gather too.
-
-    The gradient torch would use is a scatter that adds row by row, which costs more than the network in between.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, source: Tensor, index: Tensor, inverse: Tensor, unused: Tensor | None) -> Tensor:
-        """Gathers rows of `source [P, Q, D]`; `unused [P, Q]` marks those that no place reads."""
-        ctx.save_for_backward(inverse, unused)
-        return _gather(source, index)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        inverse, unused = ctx.saved_tensors
-        back = _gather(gradient, inverse)
-        return back if unused is None else back.masked_fill_(unused[..., None], 0.0), None, None, None
-
-
-def _gather(source: Tensor, index: Tensor) -> Tensor:
-    """Rows of `source [P, Q, D]` at flat positions `index [R, S]`, as `[R, S, D]`."""
-    return source.flatten(0, 1).index_select(0, index.flatten()).view(*index.shape, -1)

@@ -1,0 +1,113 @@
+"""scripts/throughput.py on tiny sizes: what it measures, compares and writes."""
+
+import csv
+import importlib.util
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "throughput.py"
+TINY = ["--memories", "gru", "--repeats", "2", "--rollouts", "1", "--n-envs", "2", "--n-steps", "16"]
+TINY += ["--batch-size", "16", "--n-epochs", "2", "--hidden-size", "4", "--head-size", "4"]
+
+
+@pytest.fixture(scope="module")
+def throughput():
+    spec = importlib.util.spec_from_file_location("throughput", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their annotations up there
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
+
+
+@pytest.fixture(scope="module")
+def folder(throughput, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("throughput")
+    throughput.main([*TINY, "--folder", str(folder)])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rows(folder):
+    with (folder / "measurements.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_programs_take_turns_and_the_first_round_does_not_count(rows):
+    turn = [(name, env) for name in ("MemoryPPO gru", "RecurrentPPO", "PPO") for env in ("popgym", "batched")]
+    assert [(row["program"], row["env"]) for row in rows] == turn * 3
+    assert [row["round"] for row in rows] == [number for number in "012" for _ in turn]
+    assert [row["counted"] for row in rows] == ["False"] * 6 + ["True"] * 12
+
+
+def test_speeds_are_steps_and_samples_over_the_time_they_took(rows):
+    for row in rows:
+        steps, samples = 2 * 16, 2 * 16 * 2
+        assert (int(row["steps"]), int(row["samples"])) == (steps, samples)
+        assert float(row["steps_per_second"]) == pytest.approx(steps / float(row["learn_seconds"]), rel=1e-2)
+        assert float(row["samples_per_second"]) == pytest.approx(samples / float(row["train_seconds"]), rel=1e-2)
+        assert 0 < float(row["train_seconds"]) < float(row["learn_seconds"])
+
+
+def test_the_summary_states_every_ratio_in_three_pairings_and_that_no_update_looped_over_time(folder):
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    assert summary["memory_step_calls_in_updates"] == {"MemoryPPO gru": 0}
+    assert len(summary["speeds"]) == 6
+    assert len({(ratio["pairing"], ratio["peer"]) for ratio in summary["ratios"]}) == len(summary["ratios"]) == 3 * 2
+    for ratio in summary["ratios"]:
+        assert ratio["steps"]["min"] <= ratio["steps"]["median"] <= ratio["steps"]["max"]
+
+
+def test_the_page_says_what_was_run_and_what_it_does_not_show(folder):
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    for said in ("command:", "commit:", "hardware:", "versions:", "MemoryPPO(", "MemoryPPO gru 0", "not show"):
+        assert said in page
+    assert "'shared_lstm': True, 'enable_critic_lstm': False" in page
+
+
+def fake(throughput, number, program, env, seconds):
+    return throughput.Measurement(number, program, env, 100, 400, seconds, seconds, seconds / 2, None)
+
+
+def test_ratios_are_taken_round_by_round_in_the_environment_that_suits_each(throughput):
+    programs = [replace(program, name=name) for program, name in two_programs(throughput)]
+    seconds = {("ours", "batched"): (1.0, 4.0, 1.0), ("ours", "popgym"): (9.0, 9.0, 9.0)}
+    seconds |= {("peer", "batched"): (3.0, 16.0, 3.0), ("peer", "popgym"): (2.0, 12.0, 2.0)}
+    rounds = [fake(throughput, 0, *key, 1e9) for key in seconds]
+    rounds += [fake(throughput, i + 1, *key, times[i]) for i in range(3) for key, times in seconds.items()]
+    ratios = {ratio.pairing: ratio for ratio in throughput.make_ratios(programs, throughput.make_speeds(rounds))}
+
+    best = ratios["each with its fastest environment"]
+    assert (best.ours_env, best.peer_env) == ("batched", "popgym")
+    assert best.steps == best.samples == (2.0, 2.0, 3.0)
+    assert ratios["as their users run them"].steps == (2.0, 2.0, 3.0)
+    assert ratios["all batched"].steps == (3.0, 3.0, 4.0)
+
+
+def two_programs(throughput):
+    config = throughput.ThroughputConfig(memories=("lstm",))
+    return zip(
+        (throughput.our_program(config, "lstm"), throughput.recurrent_ppo(config)), ("ours", "peer"), strict=True
+    )
+
+
+def test_calls_of_step_are_counted_in_updates_and_not_while_acting(throughput):
+    config = throughput.ThroughputConfig(n_envs=2, n_steps=16, batch_size=16, n_epochs=2, rollouts=1, hidden_size=4)
+    runner = throughput.Runner(throughput.our_program(config, "rnn"), "batched", config)
+    memory = runner.model.policy.memory
+    memory.forward = memory.loop  # the plain loop over `step`, as a memory without a fast unroll has it
+    assert runner.run(0).step_calls == 2 * 2 * 16  # epochs x minibatches x steps
+
+
+def test_a_memory_without_a_size_is_measured_too(throughput):
+    config = throughput.ThroughputConfig(memories=("none",))
+    assert throughput.our_program(config, "none").arguments["memory_kwargs"] == {}
+
+
+def test_no_rounds_at_all_are_refused(throughput):
+    with pytest.raises(ValueError, match="repeats must be at least 1, got 0"):
+        throughput.ThroughputConfig(repeats=0)
