@@ -1,33 +1,39 @@
 """scripts/throughput.py on tiny sizes: what it measures, compares and writes."""
 
 import csv
-import importlib.util
+import importlib
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "throughput.py"
+SCRIPTS = Path(__file__).parents[1] / "scripts"
 TINY = ["--memories", "gru", "--repeats", "2", "--rollouts", "1", "--n-envs", "2", "--n-steps", "16"]
 TINY += ["--batch-size", "16", "--n-epochs", "2", "--hidden-size", "4", "--head-size", "4"]
 
 
-@pytest.fixture(scope="module")
-def throughput():
-    spec = importlib.util.spec_from_file_location("throughput", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their annotations up there
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+@pytest.fixture(scope="module", autouse=True)
+def scripts_can_be_imported():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPTS)
+        yield
 
 
 @pytest.fixture(scope="module")
-def folder(throughput, tmp_path_factory):
+def programs():
+    return importlib.import_module("throughput_programs")
+
+
+@pytest.fixture(scope="module")
+def page():
+    return importlib.import_module("throughput_page")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("throughput")
-    throughput.main([*TINY, "--folder", str(folder)])
+    importlib.import_module("throughput").main([*TINY, "--folder", str(folder)])
     return folder
 
 
@@ -69,17 +75,17 @@ def test_the_page_says_what_was_run_and_what_it_does_not_show(folder):
     assert "'shared_lstm': True, 'enable_critic_lstm': False" in page
 
 
-def fake(throughput, number, program, env, seconds):
-    return throughput.Measurement(number, program, env, 100, 400, seconds, seconds, seconds / 2, None)
+def fake(programs, number, program, env, seconds):
+    return programs.Measurement(number, program, env, 100, 400, seconds, seconds, seconds / 2, None)
 
 
-def test_ratios_are_taken_round_by_round_in_the_environment_that_suits_each(throughput):
-    programs = [replace(program, name=name) for program, name in two_programs(throughput)]
+def test_ratios_are_taken_round_by_round_in_the_environment_that_suits_each(programs, page):
+    pair = [replace(program, name=name) for program, name in two_programs(programs)]
     seconds = {("ours", "batched"): (1.0, 4.0, 1.0), ("ours", "popgym"): (9.0, 9.0, 9.0)}
     seconds |= {("peer", "batched"): (3.0, 16.0, 3.0), ("peer", "popgym"): (2.0, 12.0, 2.0)}
-    rounds = [fake(throughput, 0, *key, 1e9) for key in seconds]
-    rounds += [fake(throughput, i + 1, *key, times[i]) for i in range(3) for key, times in seconds.items()]
-    ratios = {ratio.pairing: ratio for ratio in throughput.make_ratios(programs, throughput.make_speeds(rounds))}
+    rounds = [fake(programs, 0, *key, 1e9) for key in seconds]
+    rounds += [fake(programs, i + 1, *key, times[i]) for i in range(3) for key, times in seconds.items()]
+    ratios = {ratio.pairing: ratio for ratio in page.make_ratios(pair, page.make_speeds(rounds))}
 
     best = ratios["each with its fastest environment"]
     assert (best.ours_env, best.peer_env) == ("batched", "popgym")
@@ -88,26 +94,24 @@ def test_ratios_are_taken_round_by_round_in_the_environment_that_suits_each(thro
     assert ratios["all batched"].steps == (3.0, 3.0, 4.0)
 
 
-def two_programs(throughput):
-    config = throughput.ThroughputConfig(memories=("lstm",))
-    return zip(
-        (throughput.our_program(config, "lstm"), throughput.recurrent_ppo(config)), ("ours", "peer"), strict=True
-    )
+def two_programs(programs):
+    config = programs.ThroughputConfig(memories=("lstm",))
+    return zip((programs.our_program(config, "lstm"), programs.recurrent_ppo(config)), ("ours", "peer"), strict=True)
 
 
-def test_calls_of_step_are_counted_in_updates_and_not_while_acting(throughput):
-    config = throughput.ThroughputConfig(n_envs=2, n_steps=16, batch_size=16, n_epochs=2, rollouts=1, hidden_size=4)
-    runner = throughput.Runner(throughput.our_program(config, "rnn"), "batched", config)
+def test_calls_of_step_are_counted_in_updates_and_not_while_acting(programs):
+    config = programs.ThroughputConfig(n_envs=2, n_steps=16, batch_size=16, n_epochs=2, rollouts=1, hidden_size=4)
+    runner = programs.Runner(programs.our_program(config, "rnn"), "batched", config)
     memory = runner.model.policy.memory
     memory.forward = memory.loop  # the plain loop over `step`, as a memory without a fast unroll has it
     assert runner.run(0).step_calls == 2 * 2 * 16  # epochs x minibatches x steps
 
 
-def test_a_memory_without_a_size_is_measured_too(throughput):
-    config = throughput.ThroughputConfig(memories=("none",))
-    assert throughput.our_program(config, "none").arguments["memory_kwargs"] == {}
+def test_a_memory_without_a_size_is_measured_too(programs):
+    config = programs.ThroughputConfig(memories=("none",))
+    assert programs.our_program(config, "none").arguments["memory_kwargs"] == {}
 
 
-def test_no_rounds_at_all_are_refused(throughput):
+def test_no_rounds_at_all_are_refused(programs):
     with pytest.raises(ValueError, match="repeats must be at least 1, got 0"):
-        throughput.ThroughputConfig(repeats=0)
+        programs.ThroughputConfig(repeats=0)

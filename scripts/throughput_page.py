@@ -1,0 +1,342 @@
+"""What `throughput.py` writes: medians, ratios round by round, and the page that shows them."""
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+from throughput_programs import Measurement, Measurements, Program, ThroughputConfig
+
+from memagents.runs.provenance import installed, provenance
+
+
+class Spread(NamedTuple):
+    """The middle of some values and their range."""
+
+    median: float
+    min: float
+    max: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """Summarises the values."""
+        return cls(median(values), min(values), max(values))
+
+    def show(self, digits: int = 0) -> str:
+        """As a cell of a table."""
+        return f"{self.median:,.{digits}f} ({self.min:,.{digits}f} to {self.max:,.{digits}f})"
+
+
+@dataclass(frozen=True)
+class Speed:
+    """The counted rounds of one program in one environment."""
+
+    program: str
+    env: str
+    rounds: Measurements = field(repr=False)
+
+    @property
+    def steps(self) -> list[float]:
+        """End-to-end steps/s of every round."""
+        return [done.steps_per_second for done in self.rounds]
+
+    @property
+    def samples(self) -> list[float]:
+        """Samples/s in updates of every round."""
+        return [done.samples_per_second for done in self.rounds]
+
+
+Speeds: TypeAlias = dict[str, dict[str, Speed]]
+"""By program, then by environment."""
+
+
+def make_speeds(measurements: Measurements) -> Speeds:
+    """The measurements without the warm-up, by program and environment."""
+    speeds: Speeds = {}
+    for done in measurements:
+        speed = speeds.setdefault(done.program, {}).setdefault(done.env, Speed(done.program, done.env, []))
+        if done.round > 0:
+            speed.rounds.append(done)
+    return speeds
+
+
+class Pairing(NamedTuple):
+    """Which environment ours and a peer are compared in."""
+
+    title: str
+    ours: Callable[[dict[str, Speed]], Speed]
+    peer: Callable[[dict[str, Speed]], Speed]
+
+
+def fastest(by_env: dict[str, Speed]) -> Speed:
+    """The environment in which the program's median end-to-end speed is higher."""
+    return max(by_env.values(), key=lambda speed: median(speed.steps))
+
+
+def in_popgym(by_env: dict[str, Speed]) -> Speed:
+    return by_env["popgym"]
+
+
+def in_batched(by_env: dict[str, Speed]) -> Speed:
+    return by_env["batched"]
+
+
+PAIRINGS = (
+    Pairing("each with its fastest environment", fastest, fastest),
+    Pairing("as their users run them", in_batched, in_popgym),
+    Pairing("all batched", in_batched, in_batched),
+)
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as fast ours is as a peer: the ratio of every round, summarised."""
+
+    pairing: str
+    ours: str
+    ours_env: str
+    peer: str
+    peer_env: str
+    steps: Spread
+    samples: Spread
+
+
+def make_ratios(programs: Sequence[Program], speeds: Speeds) -> list[Ratio]:
+    """Every one of ours against every peer, in every pairing."""
+    mine = [program.name for program in programs if program.ours]
+    peers = [program.name for program in programs if not program.ours]
+    return [
+        make_ratio(pairing.title, pairing.ours(speeds[name]), pairing.peer(speeds[peer]))
+        for pairing in PAIRINGS
+        for peer in peers
+        for name in mine
+    ]
+
+
+def make_ratio(pairing: str, ours: Speed, peer: Speed) -> Ratio:
+    """Ratios are taken round by round, before the median: what slowed a whole round down cancels out."""
+
+    def spread(values: Sequence[float], others: Sequence[float]) -> Spread:
+        return Spread.of([value / other for value, other in zip(values, others, strict=True)])
+
+    names = ours.program, ours.env, peer.program, peer.env
+    return Ratio(pairing, *names, spread(ours.steps, peer.steps), spread(ours.samples, peer.samples))
+
+
+def step_calls(measurements: Measurements) -> dict[str, int]:
+    """For each of our programs, the calls of `Memory.step` in all its updates, warm-up included."""
+    calls: dict[str, int] = {}
+    for done in measurements:
+        if done.step_calls is not None:
+            calls[done.program] = calls.get(done.program, 0) + done.step_calls
+    return calls
+
+
+@dataclass(frozen=True)
+class Study:
+    """All that the files are written from."""
+
+    config: ThroughputConfig
+    programs: Sequence[Program]
+    measurements: Measurements
+    origin: dict[str, Any]
+
+    @property
+    def speeds(self) -> Speeds:
+        return make_speeds(self.measurements)
+
+    @property
+    def ratios(self) -> list[Ratio]:
+        return make_ratios(self.programs, self.speeds)
+
+
+def origin(load_before: float) -> dict[str, Any]:
+    """Commit, versions, hardware, command, and how busy the machine was."""
+    found = provenance()
+    found["command"] = f"python scripts/{found['command']}"
+    found["versions"]["popgym"] = installed("popgym")
+    load = {"before": round(load_before, 2), "after": round(os.getloadavg()[0], 2)}
+    return found | {"torch_threads": torch.get_num_threads(), "load_average": load}
+
+
+def write_csv(study: Study, path: Path) -> None:
+    """Every round of every program."""
+    names = [column.name for column in fields(Measurement)]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*names, "steps_per_second", "samples_per_second", "counted"])
+        for done in study.measurements:
+            speeds = round(done.steps_per_second, 1), round(done.samples_per_second, 1)
+            writer.writerow([*asdict(done).values(), *speeds, done.round > 0])
+
+
+def write_json(study: Study, path: Path) -> None:
+    """What was asked, where, and what came out."""
+    summary = {
+        "config": asdict(study.config) | {"folder": str(study.config.folder)},
+        **study.origin,
+        "programs": {program.name: program.call for program in study.programs},
+        "speeds": [
+            {
+                "program": speed.program,
+                "env": speed.env,
+                "steps_per_second": Spread.of(speed.steps)._asdict(),
+                "samples_per_second": Spread.of(speed.samples)._asdict(),
+            }
+            for speed in every(study.speeds)
+        ],
+        "ratios": [
+            asdict(ratio) | {"steps": ratio.steps._asdict(), "samples": ratio.samples._asdict()}
+            for ratio in study.ratios
+        ],
+        "memory_step_calls_in_updates": step_calls(study.measurements),
+    }
+    path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+
+
+def every(speeds: Speeds) -> Iterator[Speed]:
+    """Programs one after the other, in all their environments."""
+    for by_env in speeds.values():
+        yield from by_env.values()
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int) -> str:
+    """A markdown table whose first columns, as many as `words`, hold words, and the others numbers."""
+    rule = [":--" if column < words else "--:" for column in range(len(header))]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [header, rule, *rows])
+
+
+def speed_table(speeds: Speeds) -> str:
+    """Medians and ranges of every program in every environment."""
+    header = ["program", "environment", "end to end, steps/s", "update phase, samples/s", "of the time in updates"]
+    rows = [
+        [
+            speed.program,
+            speed.env,
+            Spread.of(speed.steps).show(),
+            Spread.of(speed.samples).show(),
+            f"{median(done.train_seconds / done.learn_seconds for done in speed.rounds):.0%}",
+        ]
+        for speed in every(speeds)
+    ]
+    return table(header, rows, words=2)
+
+
+def ratio_table(ratios: Sequence[Ratio]) -> str:
+    """One line for each of ours, peer and pairing."""
+    header = ["pairing", "ours", "in", "peer", "in", "end to end", "update phase"]
+    rows = [
+        [
+            ratio.pairing,
+            ratio.ours,
+            ratio.ours_env,
+            ratio.peer,
+            ratio.peer_env,
+            ratio.steps.show(2),
+            ratio.samples.show(2),
+        ]
+        for ratio in ratios
+    ]
+    return table(header, rows, words=5)
+
+
+def origin_list(origin: dict[str, Any]) -> str:
+    """Where the numbers come from, as a list."""
+    machine, changed = origin["hardware"], " with changes" if origin["modified"] else ""
+    load = origin["load_average"]
+    lines = {
+        "command": f"`{origin['command']}`",
+        "commit": f"{origin['commit']}{changed}",
+        "hardware": f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB",
+        "torch threads": origin["torch_threads"],
+        "load average of the last minute": f"{load['before']} before the first round, {load['after']} after the last",
+        "versions": ", ".join(f"{name} {version}" for name, version in origin["versions"].items()),
+    }
+    return "\n".join(f"- {name}: {value}" for name, value in lines.items())
+
+
+def work_list(config: ThroughputConfig) -> str:
+    """What every program does in a round, as a list."""
+    lines = {
+        "task": f"RepeatPrevious with k={config.k}, num_decks={config.num_decks}",
+        "rollout": f"{config.n_envs} environments x {config.n_steps} steps",
+        "update": f"{config.n_epochs} epochs over minibatches of {config.batch_size} steps, on the CPU",
+        "round": f"{config.rollouts} rollouts, each with its update",
+        "rounds": f"{config.repeats}, after one to warm up that does not count",
+    }
+    return "\n".join(f"- {name}: {value}" for name, value in lines.items())
+
+
+def program_list(programs: Sequence[Program]) -> str:
+    """How every program was called."""
+    return "\n".join(f"- **{program.name}**, {program.note}:\n  `{program.call}`" for program in programs)
+
+
+README = """\
+# Throughput
+
+How fast does an agent with a memory train, compared with sb3-contrib's RecurrentPPO and with SB3's PPO, which does not
+remember? `scripts/throughput.py` wrote this page, `measurements.csv` (every round) and `summary.json`.
+
+{origin}
+
+## The work
+
+{work}
+
+All programs run in one process and take turns, round by round. Arguments that are not listed are SB3's defaults, the
+same in all programs, but for Adam: MemoryPPO's is torch's fused one by default.
+
+{programs}
+
+Environments: `popgym` is POPGym's RepeatPrevious in SB3's `DummyVecEnv` with its `Monitor`, as RecurrentPPO's users
+run it. `batched` is `memagents_envs:MemAgents/RepeatPrevious-v0`, the same rules natively batched in NumPy; it is an
+SB3 `VecEnv`, which SB3's and sb3-contrib's algorithms take as well.
+
+## Speeds
+
+Median over the rounds, and the range. End to end is environment steps for each second of `learn`. The update phase is
+the time inside `train` alone, in samples: environment steps times epochs.
+
+{speeds}
+
+## Ratios
+
+How many times as fast ours is: the ratio of each round, then the median over the rounds, and the range.
+
+{ratios}
+
+## No loop over time
+
+Calls of `Memory.step`, the one step from which a loop over time is made, in all updates: {calls}.
+
+## What this does not show
+
+- How well anything learns: no return is looked at.
+- Another machine, a GPU, other sizes, longer episodes, or observations that take an encoder.
+- Equal gradients: RecurrentPPO's critic does not train its LSTM, MemoryPPO's does. RecurrentPPO cuts sequences at the
+  edges of minibatches, MemoryPPO at those of the rollout (or at `sequence_length`).
+- A busy machine: the ratios of a round hold as long as nothing else runs; threads that wait for each other do so the
+  longer, the more others want the processor.
+- What a slow environment leaves of it: RepeatPrevious costs next to nothing. Where the environment takes most of the
+  time, all programs are equally fast.
+"""
+
+
+def write_readme(study: Study, path: Path) -> None:
+    """The page a person reads."""
+    calls = ", ".join(f"{name} {count}" for name, count in step_calls(study.measurements).items())
+    text = README.format(
+        origin=origin_list(study.origin),
+        work=work_list(study.config),
+        programs=program_list(study.programs),
+        speeds=speed_table(study.speeds),
+        ratios=ratio_table(study.ratios),
+        calls=calls,
+    )
+    path.write_text(text, encoding="utf-8")
