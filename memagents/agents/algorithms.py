@@ -4,176 +4,25 @@
 stored. `PPO.train` and `A2C.train` run as they are.
 """
 
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
-import numpy as np
-import torch
-from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 from stable_baselines3 import A2C, PPO
-from stable_baselines3.common.buffers import RolloutBuffer
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, Schedule
-from stable_baselines3.common.utils import obs_as_tensor
-from stable_baselines3.common.vec_env import VecEnv
 
 from memagents.agents.arguments import (
     PolicyArgument,
     check_arguments,
     check_lengths,
-    check_subclass,
     default_batch_size,
     longest_sequence_length,
     own_policy_kwargs,
 )
-from memagents.agents.buffers import SequenceBuffer
-from memagents.agents.policies import (
-    CriticMemory,
-    MemoryActorCriticCnnPolicy,
-    MemoryActorCriticPolicy,
-    MemoryMultiInputActorCriticPolicy,
-)
-from memagents.agents.sequences import AgentState, map_observation
+from memagents.agents.policies import CriticMemory
+from memagents.agents.rollouts import MemoryMixin
 from memagents.agents.vec_envs import BatchedVecEnv
 
 EnvArgument: TypeAlias = GymEnv | VectorEnv[Any, Any, Any] | str | None
-
-
-class MemoryMixin(OnPolicyAlgorithm):
-    """What MemoryPPO and MemoryA2C share: rollouts in which the agent remembers."""
-
-    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
-        "MlpPolicy": MemoryActorCriticPolicy,
-        "CnnPolicy": MemoryActorCriticCnnPolicy,
-        "MultiInputPolicy": MemoryMultiInputActorCriticPolicy,
-    }
-    policy: MemoryActorCriticPolicy
-    rollout_buffer: SequenceBuffer
-
-    memory: str
-    memory_kwargs: dict[str, Any]
-    sequence_length: int | None
-    critic_memory: CriticMemory | None
-    _optimizer_kwargs: dict[str, Any]
-    _last_state: AgentState | None
-
-    def _set_memory(
-        self,
-        memory: str,
-        memory_kwargs: dict[str, Any] | None,
-        sequence_length: int | None,
-        critic_memory: CriticMemory | None,
-    ) -> None:
-        self.memory, self.memory_kwargs = memory, dict(memory_kwargs or {})
-        self.sequence_length, self.critic_memory = sequence_length, critic_memory
-        self._optimizer_kwargs = {}
-        self._last_state = None
-
-    def _chosen_sequence_length(self) -> int:
-        """Steps that gradients flow back in time."""
-        return self.sequence_length or self.n_steps
-
-    def _setup_model(self) -> None:
-        """Builds buffer and policy, each with the arguments of ours that it takes."""
-        check_subclass("rollout_buffer_class", self.rollout_buffer_class or SequenceBuffer, SequenceBuffer)
-        self.rollout_buffer_class = self.rollout_buffer_class or SequenceBuffer
-        policy_kwargs, buffer_kwargs = self.policy_kwargs, self.rollout_buffer_kwargs
-        memory = {"memory": self.memory, "memory_kwargs": self.memory_kwargs, "critic_memory": self.critic_memory}
-        self.policy_kwargs = {**policy_kwargs, **self._optimizer_kwargs, **memory}
-        self.rollout_buffer_kwargs = {**buffer_kwargs, "sequence_length": self._chosen_sequence_length()}
-        super()._setup_model()
-        self.policy_kwargs, self.rollout_buffer_kwargs = policy_kwargs, buffer_kwargs
-        if self._last_obs is None or self._last_state is None:
-            self._last_state = self.policy.initial_state(self.n_envs)
-        self._last_state = self._last_state.map(lambda field: field.to(self.device))
-
-    def collect_rollouts(
-        self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
-    ) -> bool:
-        """Fills the buffer with `n_rollout_steps` steps of every environment, remembering from step to step.
-
-        Returns:
-            False if the callback ended training, True otherwise.
-        """
-        assert self._last_obs is not None, "learn() resets the environments before the first rollout"
-        assert isinstance(rollout_buffer, SequenceBuffer)
-        self.policy.set_training_mode(False)
-        rollout_buffer.reset()
-        if self.use_sde:
-            self.policy.reset_noise(env.num_envs)
-        callback.on_rollout_start()
-
-        # Callbacks find these names in their `locals`, as they do in SB3.
-        for n_steps in range(n_rollout_steps):
-            if self.use_sde and self.sde_sample_freq > 0 and n_steps % self.sde_sample_freq == 0:
-                self.policy.reset_noise(env.num_envs)
-            state = self._last_state
-            assert state is not None
-            with torch.no_grad():
-                obs_tensor = obs_as_tensor(self._last_obs, self.device)  # type: ignore[arg-type]
-                actions, values, log_probs, self._last_state = self.policy(
-                    obs_tensor, state, self._episode_starts_tensor()
-                )
-            actions = actions.cpu().numpy()
-            clipped_actions = self.policy.to_env(actions)
-            new_obs, rewards, dones, infos = env.step(clipped_actions)
-            self.num_timesteps += env.num_envs
-
-            callback.update_locals(locals())
-            if not callback.on_step():
-                return False
-            self._update_info_buffer(infos, dones)
-            self._bootstrap_truncated(rewards, dones, infos)
-            rollout_buffer.add(
-                self._last_obs,  # type: ignore[arg-type]
-                actions,
-                rewards,
-                self._last_episode_starts,  # type: ignore[arg-type]
-                values,
-                log_probs,
-                state,
-            )
-            self._last_obs, self._last_episode_starts = new_obs, dones  # type: ignore[assignment]
-
-        with torch.no_grad():
-            obs_tensor = obs_as_tensor(new_obs, self.device)  # type: ignore[arg-type]
-            values = self.policy.predict_values(obs_tensor, self._last_state, self._episode_starts_tensor())
-        rollout_buffer.compute_returns_and_advantage(last_values=values, dones=dones)
-        callback.update_locals(locals())
-        callback.on_rollout_end()
-        return True
-
-    def _episode_starts_tensor(self) -> torch.Tensor:
-        return torch.as_tensor(self._last_episode_starts, device=self.device)
-
-    def _bootstrap_truncated(self, rewards: np.ndarray, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
-        """Adds to the last reward of a truncated episode the value of what would have come, as remembered."""
-        ended = np.flatnonzero(dones)
-        cut = [i for i in ended if infos[i].get("TimeLimit.truncated") and "terminal_observation" in infos[i]]
-        if not cut:
-            return
-        terminal = [infos[i]["terminal_observation"] for i in cut]
-        if isinstance(self.observation_space, spaces.Dict):
-            batch: Any = {key: np.stack([obs[key] for obs in terminal]) for key in terminal[0]}
-        else:
-            batch = np.stack(terminal)
-        rows = torch.as_tensor(np.array(cut), device=self.device)
-        assert self._last_state is not None
-        with torch.no_grad():
-            obs = map_observation(lambda array: array.to(self.device), self.policy.obs_to_tensor(batch)[0])
-            values = self.policy.predict_values(obs, self._last_state.map(lambda field: field[rows]))
-        rewards[cut] += self.gamma * values.flatten().cpu().numpy()
-
-    def save(self, path: Any, exclude: Any = None, include: Any = None) -> None:
-        """Saves the model as SB3 does, and what the agent remembers: `load(..., force_reset=False)` goes on with it."""
-        state = self._last_state
-        self._last_state = state and state.map(lambda field: field.cpu())
-        try:
-            super().save(path, exclude, include)
-        finally:
-            self._last_state = state
 
 
 class MemoryPPO(MemoryMixin, PPO):
