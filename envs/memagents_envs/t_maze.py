@@ -1,6 +1,6 @@
 """The T-maze: a sign at the start of a corridor says which way to turn at its end.
 
-Source: Bram Bakker, "Reinforcement Learning with Long Short-Term Memory", NeurIPS 14 (2001), section 4.1.
+Source: Bram Bakker, "Reinforcement Learning with Long Short-Term Memory", NeurIPS 14 (2001), its T-maze task.
 """
 
 from typing import ClassVar
