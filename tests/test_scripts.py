@@ -14,6 +14,7 @@ SCRIPTS = sorted((Path(__file__).parents[1] / "scripts").glob("*.py"))
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
 def test_importing_a_script_starts_nothing(script, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(script.parent)  # as Python does for the script it is told to run
     runpy.run_path(str(script))
     assert list(tmp_path.iterdir()) == []
 
