@@ -15,9 +15,9 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, MlpExtractor, NatureCNN
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import Tensor
-from torch.distributions import Categorical
 from torch.optim import Adam
 
+from memagents.agents.distributions import LeanCategoricalDistribution
 from memagents.agents.sequences import AgentState, Sequences
 from memagents.memories import Memory, State, make_memory
 
@@ -25,18 +25,6 @@ CriticMemory: TypeAlias = Literal["shared", "separate", "none"]
 
 FUSED_ADAM: Final = {"eps": 1e-5, "fused": True}
 """SB3's setting of Adam, in one kernel for all parameters."""
-
-
-class UncheckedCategoricalDistribution(CategoricalDistribution):
-    """SB3's distribution without torch's check of every batch of logits, which costs a step of acting 7 % of its time.
-
-    Undefined logits are still noticed: no action can be drawn from them.
-    """
-
-    def proba_distribution(self, action_logits: Tensor) -> "UncheckedCategoricalDistribution":
-        """The distribution with these logits, `[S, actions]`."""
-        self.distribution = Categorical(logits=action_logits, validate_args=False)
-        return self
 
 
 class MemoryActorCriticPolicy(ActorCriticPolicy):
@@ -94,7 +82,7 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
             return MlpExtractor(input_size, self.net_arch, self.activation_fn, self.device)
 
         if type(self.action_dist) is CategoricalDistribution:
-            self.action_dist = UncheckedCategoricalDistribution(self.action_dist.action_dim)
+            self.action_dist = LeanCategoricalDistribution(self.action_dist.action_dim)
         self.mlp_extractor = heads(self.memory.output_size)
         if self.critic_memory is not None and self.critic_memory.output_size != self.memory.output_size:
             critic_heads = heads(self.critic_memory.output_size)

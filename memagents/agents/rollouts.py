@@ -93,7 +93,7 @@ class MemoryMixin(OnPolicyAlgorithm):
                 self.policy.reset_noise(env.num_envs)
             state = self._last_state
             assert state is not None
-            with torch.no_grad():
+            with torch.inference_mode():
                 obs_tensor = obs_as_tensor(self._last_obs, self.device)  # type: ignore[arg-type]
                 actions, values, log_probs, self._last_state = self.policy(
                     obs_tensor, state, self._episode_starts_tensor()
@@ -119,7 +119,7 @@ class MemoryMixin(OnPolicyAlgorithm):
             )
             self._last_obs, self._last_episode_starts = new_obs, dones  # type: ignore[assignment]
 
-        with torch.no_grad():
+        with torch.inference_mode():
             obs_tensor = obs_as_tensor(new_obs, self.device)  # type: ignore[arg-type]
             values = self.policy.predict_values(obs_tensor, self._last_state, self._episode_starts_tensor())
         rollout_buffer.compute_returns_and_advantage(last_values=values, dones=dones)
@@ -143,7 +143,7 @@ class MemoryMixin(OnPolicyAlgorithm):
             batch = np.stack(terminal)
         rows = torch.as_tensor(np.array(cut), device=self.device)
         assert self._last_state is not None
-        with torch.no_grad():
+        with torch.inference_mode():
             obs = map_observation(lambda array: array.to(self.device), self.policy.obs_to_tensor(batch)[0])
             values = self.policy.predict_values(obs, self._last_state.map(lambda field: field[rows]))
         rewards[cut] += self.gamma * values.flatten().cpu().numpy()

@@ -5,7 +5,11 @@ from conftest import memories, random_vec_env, small
 from gymnasium import spaces
 
 from memagents import MemoryA2C, MemoryPPO
-from memagents.agents.policies import MemoryActorCriticCnnPolicy, MemoryActorCriticPolicy
+from memagents.agents.distributions import LeanCategoricalDistribution
+from memagents.agents.policies import (
+    MemoryActorCriticCnnPolicy,
+    MemoryActorCriticPolicy,
+)
 
 
 def agent(memory="lstm", **kwargs):
@@ -95,6 +99,23 @@ def test_plain_observations_are_first_steps_of_episodes():
     values, log_prob, _ = model.policy.evaluate_actions(observations, actions)
     torch.testing.assert_close(values, model.policy.predict_values(observations))
     torch.testing.assert_close(log_prob, model.policy.get_distribution(observations).log_prob(actions))
+
+
+def test_the_lean_distribution_equals_torchs():
+    logits = torch.tensor([[0.0, 1.0, -2.0], [5.0, -torch.inf, 5.0]])
+    lean = LeanCategoricalDistribution(3).proba_distribution(logits)
+    torchs = torch.distributions.Categorical(logits=logits)
+    actions = torch.tensor([2, 0])
+    assert torch.equal(lean.log_prob(actions), torchs.log_prob(actions))
+    assert torch.equal(lean.entropy(), torchs.entropy())
+    assert torch.equal(lean.mode(), torchs.probs.argmax(-1))
+    torch.manual_seed(0)
+    drawn = [lean.sample() for _ in range(20)]
+    torch.manual_seed(0)
+    assert all(torch.equal(sample, torchs.sample()) for sample in drawn)
+    assert torch.equal(lean.distribution.probs, torchs.probs)
+    with pytest.raises(RuntimeError, match="probability tensor contains either"):
+        lean.proba_distribution(logits * torch.nan).sample()
 
 
 def test_images_are_read_by_the_cnn():
