@@ -26,8 +26,8 @@ def programs():
 
 
 @pytest.fixture(scope="module")
-def page():
-    return importlib.import_module("throughput_page")
+def ratios():
+    return importlib.import_module("throughput_ratios")
 
 
 @pytest.fixture(scope="module")
@@ -79,19 +79,19 @@ def fake(programs, number, program, env, seconds):
     return programs.Measurement(number, program, env, 100, 400, seconds, seconds, seconds / 2, None)
 
 
-def test_ratios_are_taken_round_by_round_in_the_environment_that_suits_each(programs, page):
+def test_ratios_are_taken_round_by_round_in_the_environment_that_suits_each(programs, ratios):
     pair = [replace(program, name=name) for program, name in two_programs(programs)]
     seconds = {("ours", "batched"): (1.0, 4.0, 1.0), ("ours", "popgym"): (9.0, 9.0, 9.0)}
     seconds |= {("peer", "batched"): (3.0, 16.0, 3.0), ("peer", "popgym"): (2.0, 12.0, 2.0)}
     rounds = [fake(programs, 0, *key, 1e9) for key in seconds]
     rounds += [fake(programs, i + 1, *key, times[i]) for i in range(3) for key, times in seconds.items()]
-    ratios = {ratio.pairing: ratio for ratio in page.make_ratios(pair, page.make_speeds(rounds))}
+    by_pairing = {ratio.pairing: ratio for ratio in ratios.make_ratios(pair, ratios.make_speeds(rounds))}
 
-    best = ratios["each with its fastest environment"]
+    best = by_pairing["each with its fastest environment"]
     assert (best.ours_env, best.peer_env) == ("batched", "popgym")
     assert best.steps == best.samples == (2.0, 2.0, 3.0)
-    assert ratios["as their users run them"].steps == (2.0, 2.0, 3.0)
-    assert ratios["all batched"].steps == (3.0, 3.0, 4.0)
+    assert by_pairing["as their users run them"].steps == (2.0, 2.0, 3.0)
+    assert by_pairing["all batched"].steps == (3.0, 3.0, 4.0)
 
 
 def two_programs(programs):

@@ -20,7 +20,7 @@ from memagents.agents.policies import (
     MemoryActorCriticPolicy,
     MemoryMultiInputActorCriticPolicy,
 )
-from memagents.agents.sequences import AgentState, map_observation
+from memagents.agents.sequences import AgentState
 
 
 class MemoryMixin(OnPolicyAlgorithm):
@@ -144,7 +144,7 @@ class MemoryMixin(OnPolicyAlgorithm):
         rows = torch.as_tensor(np.array(cut), device=self.device)
         assert self._last_state is not None
         with torch.inference_mode():
-            obs = map_observation(lambda array: array.to(self.device), self.policy.obs_to_tensor(batch)[0])
+            obs, _ = self.policy.obs_to_tensor(batch)
             values = self.policy.predict_values(obs, self._last_state.map(lambda field: field[rows]))
         rewards[cut] += self.gamma * values.flatten().cpu().numpy()
 

@@ -63,7 +63,7 @@ class GRU(Memory[GRUState]):
     def forward(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: GRUState
     ) -> tuple[Float[Tensor, "T B H"], GRUState]:
-        return unroll_segments(self._unroll, inputs, episode_starts, state, self.initial_state)
+        return unroll_segments(self._unroll, inputs, episode_starts, state, self.reset)
 
     def _unroll(self, inputs: Tensor, state: GRUState, padding: Tensor | None) -> tuple[Tensor, GRUState]:
         """One fused call per layer, without resets."""

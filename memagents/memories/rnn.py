@@ -65,7 +65,7 @@ class RNN(Memory[RNNState]):
     def forward(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: RNNState
     ) -> tuple[Float[Tensor, "T B H"], RNNState]:
-        return unroll_segments(self._unroll, inputs, episode_starts, state, self.initial_state)
+        return unroll_segments(self._unroll, inputs, episode_starts, state, self.reset)
 
     def _unroll(self, inputs: Tensor, state: RNNState, padding: Tensor | None) -> tuple[Tensor, RNNState]:
         """One fused call per layer, without resets."""

@@ -120,7 +120,7 @@ def unroll_segments(
     inputs: Float[Tensor, "T B D"],
     episode_starts: Bool[Tensor, "T B"],
     state: StateT,
-    initial_state: Callable[[int], StateT],
+    reset: Callable[[StateT, Tensor], StateT],
 ) -> tuple[Tensor, StateT]:
     """Runs a kernel that knows no resets over sequences that have some.
 
@@ -130,24 +130,19 @@ def unroll_segments(
         inputs: features over time.
         episode_starts: true where an episode begins.
         state: what was held before `inputs[0]`.
-        initial_state: the state at the start of an episode, for a number of rows.
+        reset: `(state, where)` -> the state with the rows marked in `where` replaced by the initial one.
 
     Returns:
         The outputs `[T, B, H]` and the state after the last step of every row.
     """
 
-    def restart(where: Tensor, fields: StateT) -> StateT:
-        initial = initial_state(len(where))
-        masks = (where.view(-1, *[1] * (field.dim() - 1)) for field in fields)
-        return type(fields)(*map(torch.where, masks, initial, fields))
-
     def each(function: Callable[..., Tensor], *states: StateT) -> StateT:
         return type(state)(*map(function, *states))
 
     if len(inputs) == 1 or not episode_starts[1:].any():
-        return unroll(inputs, restart(episode_starts[0], state), None)
+        return unroll(inputs, reset(state, episode_starts[0]), None)
     segments = find_segments(episode_starts)
-    begin = restart(~segments.carried, each(lambda field: field[segments.row], state))
+    begin = reset(each(lambda field: field[segments.row], state), ~segments.carried)
     outputs, finals = [], []
     for padded, padding, part in zip(segments.split(inputs), segments.paddings(), segments.of_each(), strict=True):
         output, final = unroll(padded, each(lambda field, part=part: field[part], begin), padding)
