@@ -6,7 +6,7 @@ A new memory is tested by being registered: nothing in this file names one.
 import copy
 import pickle
 import pkgutil
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 import torch
@@ -38,14 +38,41 @@ def batches(draw: st.DrawFn) -> tuple[int, int, Tensor, int]:
 laws = settings(max_examples=40, deadline=None, derandomize=True)
 
 
+SMALL = {
+    "hidden_size": 6,
+    "num_heads": 2,
+    "window": 3,
+    "kernel_size": 2,
+    "chunk_size": 3,
+    "memory_size": 5,
+    "word_size": 4,
+    "num_reads": 2,
+}
+"""Sizes by the name of the option, so that the tests are fast."""
+
+
 def variants(name: str) -> list[dict[str, Any]]:
-    """The default of a memory and, where it can be stacked, two layers of it; small so that the tests are fast."""
+    """A memory at its default, and with each of its closed choices taken once; always small."""
     options = memory_options(name)
-    small = {"hidden_size": 6} if "hidden_size" in options else {}
-    return [small, {**small, "num_layers": 2}] if "num_layers" in options else [small]
+    small = {option: size for option, size in SMALL.items() if option in options}
+    others: list[tuple[str, Any]] = [("num_layers", 2)] if "num_layers" in options else []
+    for option, parameter in options.items():
+        others += [(option, choice) for choice in choices(parameter.annotation) if choice != parameter.default]
+    return [small, *({**small, option: choice} for option, choice in others)]
 
 
-def build(name: str, dtype: torch.dtype, seed: int = 0, variant: int = -1) -> Memory[Any]:
+def choices(annotation: Any) -> tuple[Any, ...]:
+    """All that an option of a closed type can be."""
+    if annotation is bool:
+        return False, True
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
+
+
+VARIANTS = [(name, number) for name in list_memories() for number in range(len(variants(name)))]
+each_variant = pytest.mark.parametrize(("name", "variant"), VARIANTS)
+
+
+def build(name: str, dtype: torch.dtype, seed: int = 0, variant: int = 0) -> Memory[Any]:
     torch.manual_seed(seed)
     return make_memory(name, input_size=D, **variants(name)[variant]).to(dtype)
 
@@ -59,7 +86,7 @@ def random_state(memory: Memory[Any], num_rows: int) -> tuple[Tensor, ...]:
 
 def case(name: str, dtype: torch.dtype, batch: tuple[int, int, Tensor, int]) -> tuple[Memory[Any], Tensor, Tensor, Any]:
     num_steps, num_rows, starts, seed = batch
-    memory = build(name, dtype, seed, variant=seed % 2 - 1)
+    memory = build(name, dtype, seed, variant=seed % len(variants(name)))
     return memory, torch.randn(num_steps, num_rows, D, dtype=dtype), starts, random_state(memory.to(dtype), num_rows)
 
 
@@ -175,9 +202,9 @@ def test_law_6_a_state_keeps_structure_shape_and_dtype(name, dtype):
     assert all(len(field) == 3 for field in begin)
 
 
-@memories
-def test_law_7_every_parameter_receives_a_gradient(name):
-    memory = build(name, torch.float64)
+@each_variant
+def test_law_7_every_parameter_receives_a_gradient(name, variant):
+    memory = build(name, torch.float64, variant=variant)
     inputs = torch.randn(8, 4, D, dtype=torch.float64, requires_grad=True)
     outputs, _ = memory(inputs, torch.zeros(8, 4, dtype=torch.bool), random_state(memory, 4))
     outputs.square().sum().backward()
@@ -185,10 +212,10 @@ def test_law_7_every_parameter_receives_a_gradient(name):
     assert not without
 
 
-@memories
-def test_law_8_copy_pickle_and_state_dict_round_trip(name):
-    memory = build(name, torch.float64)
-    twin = build(name, torch.float64, seed=1)
+@each_variant
+def test_law_8_copy_pickle_and_state_dict_round_trip(name, variant):
+    memory = build(name, torch.float64, variant=variant)
+    twin = build(name, torch.float64, seed=1, variant=variant)
     twin.load_state_dict(memory.state_dict())
     batch = torch.randn(4, 2, D, dtype=torch.float64), torch.zeros(4, 2, dtype=torch.bool), random_state(memory, 2)
     for other in (copy.deepcopy(memory), pickle.loads(pickle.dumps(memory)), twin):
@@ -215,9 +242,9 @@ def test_a_memory_keeps_nothing_on_the_module_between_calls(name):
     assert pickle.dumps(memory) == before
 
 
-@memories
-def test_a_trace_is_named_and_time_major_and_tells_the_states_of_the_loop(name):
-    memory = build(name, torch.float64)
+@each_variant
+def test_a_trace_is_named_and_time_major_and_tells_the_states_of_the_loop(name, variant):
+    memory = build(name, torch.float64, variant=variant)
     inputs, starts = torch.randn(4, 2, D, dtype=torch.float64), torch.zeros(4, 2, dtype=torch.bool)
     starts[2, 1] = True
     state = random_state(memory, 2)
