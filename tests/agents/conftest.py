@@ -40,11 +40,6 @@ def random_vec_env(num_envs: int = 4, **spaces_of_env: Any) -> VecMonitor:
     return VecMonitor(DummyVecEnv([lambda: RandomEnv(**spaces_of_env) for _ in range(num_envs)]))
 
 
-def small(memory: str) -> dict[str, Any]:
-    """Options that make a memory small and quick."""
-    return {} if memory == "none" else {"hidden_size": 8}
-
-
 def collect(model: Any) -> Any:
     """Fills the model's buffer with its first rollout, without an update."""
     _, callback = model._setup_learn(1, None)

@@ -7,8 +7,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from conftest import RandomEnv, algorithms, collect, memories, random_vec_env, small
+from conftest import RandomEnv, algorithms, collect, memories, random_vec_env
 from gymnasium import spaces
+from sizes import small
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from conftest import memories, random_vec_env, small
+from conftest import memories, random_vec_env
 from gymnasium import spaces
+from sizes import small
 
 from memagents import MemoryA2C, MemoryPPO
 from memagents.agents.distributions import LeanCategoricalDistribution
@@ -36,7 +37,7 @@ def test_predicting_for_one_environment_takes_and_gives_no_batch_axis():
     observation = np.ones(3, np.float32)
     action, state = model.predict(observation)
     assert action.shape == ()
-    assert state.hidden.shape == (1, 1, 8)
+    assert state.hidden.shape == (1, 1, 6)
     action, again = model.predict(observation, state, episode_start=np.array([False]))
     assert not np.array_equal(again.hidden, state.hidden)
     _, fresh = model.predict(observation, again, episode_start=np.array([True]))
@@ -46,7 +47,7 @@ def test_predicting_for_one_environment_takes_and_gives_no_batch_axis():
 def test_a_state_of_another_batch_is_refused_with_what_was_got_and_expected():
     model = agent()
     _, state = model.predict(np.zeros((2, 3), np.float32))
-    with pytest.raises(ValueError, match=r"memory 'lstm' expected arrays of shapes \[\(3, 1, 8\), \(3, 1, 8\)\], got"):
+    with pytest.raises(ValueError, match=r"memory 'lstm' expected arrays of shapes \[\(3, 1, 6\), \(3, 1, 6\)\], got"):
         model.predict(np.zeros((3, 3), np.float32), state)
     with pytest.raises(ValueError, match=r"episode_start must have shape \(2,\), as the observation; got \(3,\)"):
         model.predict(np.zeros((2, 3), np.float32), state, np.zeros(3, bool))

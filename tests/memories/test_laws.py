@@ -4,6 +4,7 @@ A new memory is tested by being registered: nothing in this file names one.
 """
 
 import copy
+import itertools
 import pickle
 import pkgutil
 from typing import Any, Literal, get_args, get_origin
@@ -12,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sizes import small
 from torch import Tensor
 
 import memagents.memories
@@ -38,27 +40,13 @@ def batches(draw: st.DrawFn) -> tuple[int, int, Tensor, int]:
 laws = settings(max_examples=40, deadline=None, derandomize=True)
 
 
-SMALL = {
-    "hidden_size": 6,
-    "num_heads": 2,
-    "window": 3,
-    "kernel_size": 2,
-    "chunk_size": 3,
-    "memory_size": 5,
-    "word_size": 4,
-    "num_reads": 2,
-}
-"""Sizes by the name of the option, so that the tests are fast."""
-
-
 def variants(name: str) -> list[dict[str, Any]]:
     """A memory at its default, and with each of its closed choices taken once; always small."""
     options = memory_options(name)
-    small = {option: size for option, size in SMALL.items() if option in options}
     others: list[tuple[str, Any]] = [("num_layers", 2)] if "num_layers" in options else []
     for option, parameter in options.items():
         others += [(option, choice) for choice in choices(parameter.annotation) if choice != parameter.default]
-    return [small, *({**small, option: choice} for option, choice in others)]
+    return [small(name), *({**small(name), option: choice} for option, choice in others)]
 
 
 def choices(annotation: Any) -> tuple[Any, ...]:
@@ -79,7 +67,8 @@ def build(name: str, dtype: torch.dtype, seed: int = 0, variant: int = 0) -> Mem
 
 def random_state(memory: Memory[Any], num_rows: int) -> tuple[Tensor, ...]:
     """A state that memory can be in: what it holds after a few steps of noise."""
-    noise = torch.randn(3, num_rows, D, dtype=next(iter(memory.parameters()), torch.zeros(0)).dtype)
+    kind = next(itertools.chain(memory.parameters(), memory.buffers()), torch.zeros(0)).dtype
+    noise = torch.randn(3, num_rows, D, dtype=kind)
     with torch.no_grad():
         return memory.loop(noise, torch.zeros(3, num_rows, dtype=torch.bool), memory.initial_state(num_rows))[1]
 

@@ -1,0 +1,161 @@
+"""Transformer with a sliding window.
+
+Ashish Vaswani, Noam Shazeer, Niki Parmar, Jakob Uszkoreit, Llion Jones, Aidan N. Gomez, Łukasz Kaiser, Illia
+Polosukhin: Attention Is All You Need. NeurIPS 2017, arXiv:1706.03762, section 3.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from memagents.memories.base import Memory
+from memagents.memories.registry import register_memory
+from memagents.ops.attention import (
+    attend,
+    attention_weights,
+    by_age,
+    check_heads,
+    episode_time,
+    keep,
+    merge_heads,
+    sinusoid,
+    split_heads,
+    visible,
+)
+from memagents.ops.initialisation import linear
+from memagents.ops.recurrence import check_positive
+
+
+class TransformerState(NamedTuple):
+    """What a transformer holds: the last inputs of every layer, `[B, L, W, H]`, and for how many steps the episode has
+    been running, `[B]`."""
+
+    inputs: Tensor
+    time: Tensor
+
+
+@register_memory("transformer")
+class Transformer(Memory[TransformerState]):
+    """Transformer: layers of self-attention over a sliding window of the past (Vaswani et al. 2017).
+
+        x = W_e o_t + b_e + sinusoid(t)                                    section 3.5
+        head_k = softmax((W_Q x)(W_K X)ᵀ / √E) W_V X                       section 3.2, eq. 1; E = H / num_heads
+        x = x + W_O [head_1, ..., head_K]        with LayerNorm before each of the two branches
+        x = x + W_2 relu(W_1 x + b_1) + b_2                                section 3.3, eq. 2
+
+    X holds x of this step and of the `window` steps before it, as far as they are of the same episode. Layer upon layer
+    the network looks back `num_layers * window` steps; what lies further back has exactly no effect.
+
+    Args:
+        input_size: features of an input, D.
+        hidden_size: features of every layer and of an output, H; a multiple of `num_heads`.
+        num_layers: layers, L.
+        num_heads: attention heads, K.
+        window: steps before the present one that each layer can look back, W.
+
+    Deviations from the paper: attends only backwards (the paper's decoder) and within a window of constant length;
+    LayerNorm before the branches instead of after, and once more at the end; no dropout; t counts from the start of
+    the episode; weights are drawn with variance 1/inputs.
+    """
+
+    def __init__(
+        self, input_size: int, hidden_size: int = 64, num_layers: int = 2, num_heads: int = 4, window: int = 64
+    ) -> None:
+        check_positive(num_layers=num_layers, window=window)
+        check_heads(hidden_size, num_heads)
+        super().__init__(input_size, output_size=hidden_size)
+        self.window = window
+        self.embed = linear(input_size, hidden_size)
+        self.layers = nn.ModuleList(self._layer(hidden_size, num_heads) for _ in range(num_layers))
+        self.last = self._last(hidden_size)
+
+    def initial_state(self, batch_size: int) -> TransformerState:
+        inputs = self.embed.weight.new_zeros(batch_size, len(self.layers), self.window, self.output_size)
+        return TransformerState(inputs, torch.zeros(batch_size, dtype=torch.int64, device=inputs.device))
+
+    def step(self, x: Float[Tensor, "B D"], state: TransformerState) -> tuple[Float[Tensor, "B H"], TransformerState]:
+        outputs, state = self(x[None], torch.zeros(1, len(x), dtype=torch.bool, device=x.device), state)
+        return outputs[0], state
+
+    def forward(
+        self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: TransformerState
+    ) -> tuple[Float[Tensor, "T B H"], TransformerState]:
+        outputs, state, _ = self._unroll(inputs, episode_starts, state)
+        return outputs, state
+
+    def trace(
+        self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: TransformerState
+    ) -> dict[str, Tensor]:
+        """The state after every step and `attention [T, B, L, K, W + 1]`: what each head reads, oldest step first."""
+        _, _, contexts = self._unroll(inputs, episode_starts, state)
+        readable = visible(episode_time(episode_starts, state.time), self.window)
+        layers: Any = self.layers
+        weights = [layer.weights(context, readable) for layer, context in zip(layers, contexts, strict=True)]
+        attention = by_age(torch.stack(weights, 1), self.window)
+        return super().trace(inputs, episode_starts, state) | {"attention": attention.permute(3, 0, 1, 2, 4)}
+
+    def _enter(self, inputs: Tensor, time: Tensor) -> Tensor:
+        """What the first layer is given."""
+        x: Tensor = self.embed(inputs)
+        return x + sinusoid(time, self.output_size, inputs.dtype)
+
+    def _layer(self, hidden_size: int, num_heads: int) -> nn.Module:
+        return TransformerLayer(hidden_size, num_heads)
+
+    def _last(self, hidden_size: int) -> nn.Module:
+        """What is done to the output of the last layer."""
+        return nn.LayerNorm(hidden_size)
+
+    def _unroll(
+        self, inputs: Tensor, episode_starts: Tensor, state: TransformerState
+    ) -> tuple[Tensor, TransformerState, list[Tensor]]:
+        """Outputs, state, and what each layer read."""
+        state = self.reset(state, episode_starts[0])
+        time = episode_time(episode_starts, state.time)
+        readable = visible(time, self.window)
+        x = self._enter(inputs.transpose(0, 1), time)
+        contexts = []
+        for layer, memory in zip(self.layers, state.inputs.unbind(1), strict=True):
+            contexts.append(torch.cat([memory, x], 1))
+            x = layer(contexts[-1], readable)
+        kept = torch.stack([keep(context, time, self.window) for context in contexts], 1)
+        return self.last(x).transpose(0, 1), TransformerState(kept, time[:, -1] + 1), contexts
+
+
+class TransformerLayer(nn.Module):
+    """Self-attention and a feed-forward network, each on a branch of its own (sections 3.2 and 3.3)."""
+
+    def __init__(self, hidden_size: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.attention_norm = nn.LayerNorm(hidden_size)
+        self.queries = linear(hidden_size, hidden_size, bias=False)
+        self.keys_values = linear(hidden_size, 2 * hidden_size, bias=False)
+        self.output = linear(hidden_size, hidden_size)
+        self.feedforward_norm = nn.LayerNorm(hidden_size)
+        self.feedforward = feedforward(hidden_size)
+
+    def forward(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B T H"]:
+        x = context[:, -readable.shape[1] :]
+        x = x + self.output(merge_heads(attend(*self._read(context, x.shape[1]), readable)))
+        out: Tensor = x + self.feedforward(self.feedforward_norm(x))
+        return out
+
+    def weights(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B K T C"]:
+        """What each head reads, as `attend` computes it inside."""
+        queries, keys, _ = self._read(context, readable.shape[1])
+        return attention_weights(queries @ keys.mT / queries.shape[-1] ** 0.5, readable[:, None])
+
+    def _read(self, context: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries of the last `length` entries, keys and values of all, by head."""
+        context = self.attention_norm(context)
+        keys, values = self.keys_values(context).chunk(2, -1)
+        queries = self.queries(context[:, -length:])
+        return tuple(split_heads(x, self.num_heads) for x in (queries, keys, values))  # type: ignore[return-value]
+
+
+def feedforward(hidden_size: int) -> nn.Sequential:
+    """W_2 relu(W_1 x + b_1) + b_2, four times as wide in between (section 3.3, eq. 2)."""
+    return nn.Sequential(linear(hidden_size, 4 * hidden_size), nn.ReLU(), linear(4 * hidden_size, hidden_size))

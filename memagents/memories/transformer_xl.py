@@ -1,0 +1,105 @@
+"""Transformer-XL: cached activations, read with relative positions.
+
+Zihang Dai, Zhilin Yang, Yiming Yang, Jaime Carbonell, Quoc V. Le, Ruslan Salakhutdinov: Transformer-XL: Attentive
+Language Models Beyond a Fixed-Length Context. ACL 2019, arXiv:1901.02860, sections 3.2 and 3.3.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from memagents.memories.registry import register_memory
+from memagents.memories.transformer import Transformer, feedforward
+from memagents.ops.attention import attention_weights, by_context, merge_heads, sinusoid, split_heads
+from memagents.ops.initialisation import linear
+
+
+@register_memory("transformer_xl")
+class TransformerXL(Transformer):
+    """Transformer-XL: every layer reads its cached past by content and by relative position (Dai et al. 2019).
+
+        q, k_s, v_s = W_q x_t, W_kE x_s, W_v x_s            for s from t - window to t; x_s may be cached (section 3.2)
+        A_s = ((q + u)·k_s + (q + v)·W_kR R_{t-s}) / √E     R: sinusoid of how long ago (section 3.3)
+        x = LayerNorm(x + W_o Σ_s softmax(A)_s v_s)
+        x = LayerNorm(x + W_2 relu(W_1 x + b_1) + b_2)
+
+    for each of the heads, whose outputs W_o mixes; E = H / num_heads. The first x is W_e o_t + b_e.
+
+    Args:
+        input_size: features of an input, D.
+        hidden_size: features of every layer and of an output, H; a multiple of `num_heads`.
+        num_layers: layers, L.
+        num_heads: attention heads, K.
+        window: steps before the present one that each layer can look back, W.
+
+    Deviations from the paper: the cache is not cut into segments, every step looks back the same number of steps (the
+    authors' code calls that same_length); gradients stop at the start of a sequence, not between segments; u and v are
+    each layer's own; no dropout; weights are drawn with variance 1/inputs.
+    """
+
+    def _enter(self, inputs: Tensor, time: Tensor) -> Tensor:
+        x: Tensor = self.embed(inputs)
+        return x
+
+    def _layer(self, hidden_size: int, num_heads: int) -> nn.Module:
+        return TransformerXLLayer(hidden_size, num_heads)
+
+    def _last(self, hidden_size: int) -> nn.Module:
+        return nn.Identity()
+
+
+class TransformerXLLayer(nn.Module):
+    """Relative attention and a feed-forward network, each followed by LayerNorm."""
+
+    def __init__(self, hidden_size: int, num_heads: int) -> None:
+        super().__init__()
+        self.attention = RelativeAttention(hidden_size, num_heads)
+        self.attention_norm = nn.LayerNorm(hidden_size)
+        self.feedforward = feedforward(hidden_size)
+        self.feedforward_norm = nn.LayerNorm(hidden_size)
+
+    def forward(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B T H"]:
+        x = context[:, -readable.shape[1] :]
+        x = self.attention_norm(x + self.attention(context, readable))
+        out: Tensor = self.feedforward_norm(x + self.feedforward(x))
+        return out
+
+    def weights(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B K T C"]:
+        """What each head reads."""
+        return self.attention.weights(context, readable)
+
+
+class RelativeAttention(nn.Module):
+    """Attention that scores what is read by its content and by how long ago it was (section 3.3)."""
+
+    def __init__(self, hidden_size: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.queries = linear(hidden_size, hidden_size, bias=False)
+        self.keys_values = linear(hidden_size, 2 * hidden_size, bias=False)
+        self.position_keys = linear(hidden_size, hidden_size, bias=False)
+        self.content_bias = nn.Parameter(torch.zeros(num_heads, 1, hidden_size // num_heads))
+        self.position_bias = nn.Parameter(torch.zeros(num_heads, 1, hidden_size // num_heads))
+        self.output = linear(hidden_size, hidden_size, bias=False)
+
+    def forward(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B T H"]:
+        keys, values = self.keys_values(context).chunk(2, -1)
+        read = self._weights(context, keys, readable) @ split_heads(values, self.num_heads)
+        out: Tensor = self.output(merge_heads(read))
+        return out
+
+    def weights(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B K T C"]:
+        """What each head reads."""
+        return self._weights(context, self.keys_values(context).chunk(2, -1)[0], readable)
+
+    def _weights(self, context: Tensor, keys: Tensor, readable: Tensor) -> Tensor:
+        length, hidden_size = readable.shape[1], context.shape[-1]
+        age = torch.arange(context.shape[1] - length, -1, -1, device=context.device)
+        position_keys = self.position_keys(sinusoid(age, hidden_size, context.dtype))[None]
+        queries, keys, position_keys = (
+            split_heads(x, self.num_heads) for x in (self.queries(context[:, -length:]), keys, position_keys)
+        )
+        content = (queries + self.content_bias) @ keys.mT
+        position = (queries + self.position_bias) @ position_keys.mT
+        scores = (content + by_context(position, length)) / queries.shape[-1] ** 0.5
+        return attention_weights(scores, readable[:, None])

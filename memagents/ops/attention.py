@@ -1,0 +1,116 @@
+"""Attention over a window of the past that is carried from call to call and cut at episode starts.
+
+A step reads its *context*: what was kept from before the sequence, then the sequence itself. Every step may look back
+the same number of steps, wherever a sequence was cut, so that acting (one step at a time) and training (many) agree.
+
+Axes: B batch rows, T time, W steps that can be looked back, C = W + T context, D features, K heads. Batch comes first
+here, for that is how attention is computed.
+"""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from memagents.ops.recurrence import check_positive
+
+
+def episode_time(episode_starts: Bool[Tensor, "T B"], time: Int[Tensor, " B"]) -> Int[Tensor, "B T"]:
+    """Steps since the start of the episode, where `time` steps of it lie before the sequence."""
+    step = torch.arange(len(episode_starts), device=time.device)
+    start = torch.where(episode_starts.T, step, -1).cummax(1).values
+    return torch.where(start < 0, time[:, None] + step, step - start)
+
+
+def ages(length: int, window: int, device: torch.device) -> Int[Tensor, "T C"]:
+    """How many steps before step t of the sequence entry c of its context was; below zero, it is still to come."""
+    step = torch.arange(length, device=device)[:, None]
+    return step + window - torch.arange(window + length, device=device)
+
+
+def visible(time: Int[Tensor, "B T"], window: int) -> Bool[Tensor, "B T C"]:
+    """What each step may read of its context: itself and the last `window` steps, as far as they are of its episode."""
+    age = ages(time.shape[1], window, time.device)
+    return (age >= 0) & (age <= time.clamp(max=window)[..., None])
+
+
+def keep(context: Float[Tensor, "B C D"], time: Int[Tensor, "B T"], window: int) -> Float[Tensor, "B W D"]:
+    """The last `window` entries of a context, to be carried on; zeros where the episode had not begun."""
+    age = torch.arange(window - 1, -1, -1, device=time.device)
+    of_this_episode = age <= time[:, -1:]
+    return torch.where(of_this_episode[..., None], context[:, context.shape[1] - window :], 0)
+
+
+def split_heads(x: Float[Tensor, "B S D"], num_heads: int) -> Float[Tensor, "B K S E"]:
+    """Features dealt out to the heads."""
+    return x.view(*x.shape[:2], num_heads, -1).transpose(1, 2)
+
+
+def merge_heads(x: Float[Tensor, "B K S E"]) -> Float[Tensor, "B S D"]:
+    """Undoes `split_heads`."""
+    return x.transpose(1, 2).flatten(2)
+
+
+def attend(
+    queries: Float[Tensor, "B K T E"],
+    keys: Float[Tensor, "B K C E"],
+    values: Float[Tensor, "B K C V"],
+    readable: Bool[Tensor, "B T C"],
+) -> Float[Tensor, "B K T V"]:
+    """Scaled dot-product attention, softmax(q·k / √E) v, over what can be read."""
+    return F.scaled_dot_product_attention(queries, keys, values, attn_mask=readable[:, None])
+
+
+def attention_weights(scores: Float[Tensor, "... T C"], readable: Bool[Tensor, "... T C"]) -> Float[Tensor, "... T C"]:
+    """Softmax of the scores over what can be read; exactly zero elsewhere."""
+    return scores.masked_fill(~readable, -torch.inf).softmax(-1)
+
+
+def past(time: Int[Tensor, "B T"], window: int) -> Bool[Tensor, "B T C"]:
+    """What each step may read of its context when it does not read itself."""
+    age = ages(time.shape[1], window, time.device)
+    return (age >= 1) & (age <= time.clamp(max=window)[..., None])
+
+
+def weights_beside_blank(
+    scores: Float[Tensor, "... T C"], readable: Bool[Tensor, "... T C"]
+) -> Float[Tensor, "... T C"]:
+    """`attention_weights` where one more, blank entry of score 0 can be read, so that nothing has to be there."""
+    return F.pad(scores.masked_fill(~readable, -torch.inf), (0, 1)).softmax(-1)[..., :-1]
+
+
+def by_context(x: Float[Tensor, "... T R"], length: int) -> Float[Tensor, "... T C"]:
+    """From one column for each age (the window's oldest first, the present last) to one for each entry of the context.
+
+    Row t moves t columns to the right: its oldest age is entry t of the context. Zeros fill the rest. Flattening rows
+    that are one column too wide makes that move without any index.
+    """
+    steps, columns = x.shape[-2:]
+    flat = F.pad(x, (0, length)).flatten(-2)[..., : steps * (columns - 1 + length)]
+    return flat.view(*x.shape[:-1], columns - 1 + length)
+
+
+def by_age(x: Float[Tensor, "... T C"], window: int) -> Float[Tensor, "... T R"]:
+    """Undoes `by_context`: the `window + 1` columns that a step can reach, the oldest first."""
+    steps, columns = x.shape[-2:]
+    return F.pad(x.flatten(-2), (0, steps)).view(*x.shape[:-1], columns + 1)[..., : window + 1]
+
+
+def sinusoid(position: Int[Tensor, "..."], features: int, dtype: torch.dtype) -> Float[Tensor, "... D"]:
+    """Positions as sines and cosines of geometrically falling frequencies (Vaswani et al. 2017, section 3.5).
+
+    All sines stand before all cosines; the paper alternates them, which is the same up to the order of features.
+    """
+    exponent = torch.arange(0, features, 2, dtype=torch.float64, device=position.device) / features
+    angle = position[..., None].double() / 10_000**exponent
+    return torch.cat([angle.sin(), angle.cos()], -1)[..., :features].to(dtype)
+
+
+def check_heads(hidden_size: int, num_heads: int) -> None:
+    """Raises ValueError unless the features can be dealt out evenly to the heads."""
+    check_positive(hidden_size=hidden_size, num_heads=num_heads)
+    if hidden_size % num_heads:
+        near = max(hidden_size // num_heads, 1) * num_heads
+        raise ValueError(
+            f"hidden_size must be a multiple of num_heads, got {hidden_size} and {num_heads}; try hidden_size={near}"
+        )

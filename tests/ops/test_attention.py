@@ -1,0 +1,133 @@
+"""The window of attention against plain loops over time."""
+
+import math
+
+import pytest
+import torch
+
+from memagents.ops.attention import (
+    ages,
+    attend,
+    attention_weights,
+    by_age,
+    by_context,
+    check_heads,
+    episode_time,
+    keep,
+    merge_heads,
+    past,
+    sinusoid,
+    split_heads,
+    visible,
+    weights_beside_blank,
+)
+
+T, B, W = 9, 3, 4
+
+
+def starts_and_time() -> tuple[torch.Tensor, torch.Tensor]:
+    """A row that begins inside the sequence, one that goes on for long, and one that has just begun before it."""
+    starts = torch.zeros(T, B, dtype=torch.bool)
+    starts[0, 0] = starts[5, 0] = starts[6, 0] = starts[7, 2] = True
+    return starts, torch.tensor([8, 100, 2])
+
+
+def slow_time(starts, time):
+    counts = []
+    for row, count in enumerate(time.tolist()):
+        counts.append([])
+        for start in starts[:, row].tolist():
+            count = 0 if start else count
+            counts[-1].append(count)
+            count += 1
+    return counts
+
+
+def test_episode_time_counts_from_the_last_start_and_from_before_the_sequence():
+    starts, time = starts_and_time()
+    assert episode_time(starts, time).tolist() == slow_time(starts, time)
+
+
+def test_a_step_sees_itself_and_the_window_behind_it_within_its_episode_and_nothing_else():
+    starts, time = starts_and_time()
+    counts = slow_time(starts, time)
+    can_see, can_see_past = visible(torch.tensor(counts), W), past(torch.tensor(counts), W)
+    for row in range(B):
+        for t in range(T):
+            for entry in range(W + T):
+                age = t - (entry - W)
+                expected = 0 <= age <= min(W, counts[row][t])
+                assert can_see[row, t, entry] == expected
+                assert can_see_past[row, t, entry] == (expected and age > 0)
+
+
+def test_what_is_kept_is_the_end_of_the_context_without_what_was_before_the_episode():
+    starts, time = starts_and_time()
+    counts = episode_time(starts, time)
+    context = torch.rand(B, W + T, 2) + 1
+    kept = keep(context, counts, W)
+    assert (kept[0, :1] == 0).all(), "the first row began 3 steps before the end"
+    assert torch.equal(kept[0, 1:], context[0, -3:])
+    assert torch.equal(kept[1], context[1, -W:])
+    assert torch.equal(kept[2, 2:], context[2, -2:])
+    assert (kept[2, :2] == 0).all()
+
+
+def test_columns_by_age_go_to_the_entries_of_that_age_and_back():
+    x = torch.rand(2, T, W + 1)
+    placed = by_context(x, T)
+    age = ages(T, W, x.device)
+    assert placed.shape == (2, T, W + T)
+    for t in range(T):
+        for entry in range(W + T):
+            inside = 0 <= age[t, entry] <= W
+            expected = x[:, t, W - age[t, entry]] if inside else torch.zeros(2)
+            assert torch.equal(placed[:, t, entry], expected)
+    assert torch.equal(by_age(placed, W), x)
+
+
+def test_weights_are_a_distribution_over_what_can_be_read():
+    scores = torch.randn(B, T, W + T, dtype=torch.float64)
+    can_see = visible(episode_time(*starts_and_time()), W)
+    weights = attention_weights(scores, can_see)
+    assert (weights[~can_see] == 0).all()
+    torch.testing.assert_close(weights.sum(-1), torch.ones(B, T, dtype=torch.float64))
+
+
+def test_beside_a_blank_entry_nothing_has_to_be_there():
+    scores = torch.randn(1, 2, 3, dtype=torch.float64)
+    can_see = torch.tensor([[[False, False, False], [True, False, True]]])
+    weights = weights_beside_blank(scores, can_see)
+    assert (weights[0, 0] == 0).all()
+    a, b = scores[0, 1, 0].exp(), scores[0, 1, 2].exp()
+    torch.testing.assert_close(weights[0, 1], torch.stack([a, 0 * a, b]) / (1 + a + b))
+
+
+def test_attention_in_one_call_equals_weights_times_values():
+    queries, keys = torch.randn(B, 2, T, 4).double(), torch.randn(B, 2, W + T, 4).double()
+    values = torch.randn(B, 2, W + T, 5).double()
+    can_see = visible(episode_time(*starts_and_time()), W)
+    expected = attention_weights(queries @ keys.mT / 2, can_see[:, None]) @ values
+    torch.testing.assert_close(attend(queries, keys, values, can_see), expected, atol=1e-12, rtol=0)
+
+
+def test_heads_are_split_and_merged_without_mixing():
+    x = torch.arange(2 * 3 * 8.0).view(2, 3, 8)
+    assert torch.equal(split_heads(x, 4)[1, 2, 0], x[1, 0, 4:6])
+    assert torch.equal(merge_heads(split_heads(x, 4)), x)
+
+
+def test_sinusoids_are_those_of_the_paper_and_stay_exact_far_out():
+    codes = sinusoid(torch.tensor([0, 3, 10**6]), 6, torch.float64)
+    for row, position in zip(codes, (0, 3, 10**6), strict=True):
+        angles = [position / 10_000 ** (2 * i / 6) for i in range(3)]
+        expected = [math.sin(a) for a in angles] + [math.cos(a) for a in angles]
+        torch.testing.assert_close(row, torch.tensor(expected, dtype=torch.float64), atol=1e-9, rtol=0)
+    assert sinusoid(torch.tensor([1]), 5, torch.float32).shape == (1, 5)
+
+
+def test_features_that_do_not_go_round_are_refused_with_the_nearest_that_do():
+    with pytest.raises(ValueError, match=r"multiple of num_heads, got 30 and 4; try hidden_size=28"):
+        check_heads(30, 4)
+    with pytest.raises(ValueError, match=r"num_heads must be an integer of at least 1, got 0"):
+        check_heads(30, 0)
