@@ -25,3 +25,20 @@ def test_the_demo_asks_for_nine_runs_that_can_be_trained():
     assert len(planned) == 9
     for cell in planned:
         check_config(cell)
+
+
+def test_backbones_are_compared_at_equal_size_and_within_the_budget(monkeypatch):
+    (script,) = (script for script in SCRIPTS if script.name == "backbones.py")
+    monkeypatch.syspath_prepend(script.parent)
+    backbones = runpy.run_path(str(script))
+    (task, *others), options = backbones["TASKS"], backbones["Options"](memories=("lstm", "gru", "none"), seeds=2)
+    assert all(other.config.timesteps <= 1_000_000 for other in (task, *others))
+    planned = backbones["cells"](task, options)
+    assert [(cell.memory, cell.seed) for cell in planned] == [
+        (memory, seed) for memory in options.memories for seed in range(2)
+    ]
+    sizes = [backbones["parameters"](cell) for cell in planned]
+    assert all(abs(size / sizes[0] - 1) <= 0.1 for size in sizes)
+    assert planned[0].memory_kwargs == {"hidden_size": 128}
+    for cell in planned:
+        check_config(cell)

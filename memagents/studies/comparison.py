@@ -17,7 +17,7 @@ from memagents.studies.config import CompareConfig
 from memagents.studies.report import write_report
 from memagents.studies.workers import Outcome, in_processes
 
-__all__ = ["CompareConfig", "Study", "compare"]
+__all__ = ["CompareConfig", "Study", "compare", "train_cells"]
 
 
 @dataclass(frozen=True)
@@ -43,20 +43,33 @@ def compare(config: CompareConfig) -> Study:
     Raises:
         ValueError: for a cell that cannot work, before the first one starts.
     """
-    planned = cells(config)
+    return train_cells(cells(config), config.folder, config.jobs)
+
+
+def train_cells(planned: list[TrainConfig], folder: Path, jobs: int) -> Study:
+    """`compare` for a list of runs that need not form a grid, each with its own run folder.
+
+    Args:
+        planned: the runs, in the order in which the report shows them.
+        folder: where the report goes.
+        jobs: runs at a time.
+
+    Raises:
+        ValueError: for a run that cannot work, before the first one starts.
+    """
     unfinished = [cell for cell in planned if not is_finished(cell)]
     if skipped := len(planned) - len(unfinished):
         say(f"{skipped} of {len(planned)} runs are finished already")
     failures = {}
-    outcomes = one_by_one(unfinished) if config.jobs == 1 else in_processes(unfinished, config.jobs)
+    outcomes = one_by_one(unfinished) if jobs == 1 else in_processes(unfinished, jobs)
     for number, (cell, failure) in enumerate(outcomes, start=skipped + 1):
         say(f"[{number}/{len(planned)}] {cell.run_folder}: {failure or describe(RunResult.load(cell.run_folder))}")
         if failure is not None:
             failures[cell.run_folder] = failure
     runs = [RunResult.load(cell.run_folder) for cell in planned if cell.run_folder not in failures]
     if runs:
-        write_report(runs, config.folder)
-    return Study(config.folder, runs, failures)
+        write_report(runs, folder)
+    return Study(folder, runs, failures)
 
 
 def cells(config: CompareConfig) -> list[TrainConfig]:

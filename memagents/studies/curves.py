@@ -20,6 +20,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 STYLES = ("-", "--", ":", "-.")
 POINTS = 200
 PANEL = (6.0, 3.8)
+SMALL_PANEL = (2.6, 1.9)
 LEGEND_WIDTH = 1.6
 READING_AID = "thick: mean over seeds    band: its 95 % bootstrap interval    thin: every seed"
 
@@ -45,6 +46,32 @@ def draw_curves(runs: Sequence[RunResult], path: Path) -> None:
     figure.savefig(path)
 
 
+def draw_small_multiples(runs: Sequence[RunResult], path: Path) -> None:
+    """Draws one small panel for each memory, for more memories than colours can tell apart.
+
+    The means of all others stand behind it in grey. The runs must be of one environment and one algorithm.
+    """
+    memories = list(dict.fromkeys(run.config.memory for run in runs))
+    curves = {memory: curves_of([run for run in runs if run.config.memory == memory]) for memory in memories}
+    columns = min(len(memories), 4)
+    lines = -(-len(memories) // columns)
+    figure = Figure(figsize=(SMALL_PANEL[0] * columns, SMALL_PANEL[1] * lines + 0.5), layout="constrained", dpi=150)
+    panels = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
+    for memory, axes in itertools.zip_longest(memories, panels.flat):
+        if memory is None:
+            axes.set_axis_off()
+            continue
+        for others in filter(None, curves.values()):
+            steps, scores = on_common_steps(others)
+            axes.plot(steps, scores.mean(axis=0), color="0.85", linewidth=0.8)
+        draw_seeds(axes, curves[memory], memory, {"color": COLOURS[0], "linestyle": STYLES[0]})
+        axes.set_title(memory, fontsize="medium")
+        dress(axes, runs[0].evaluation.measure)
+    figure.supylabel(f"{runs[0].evaluation.measure} while training", fontsize="medium")
+    figure.supxlabel(f"environment steps\n{READING_AID}    grey: the others", fontsize="small", color="0.4")
+    figure.savefig(path)
+
+
 def choose_looks(runs: Sequence[RunResult]) -> dict[str, Look]:
     """A colour for each memory, and a line style for each algorithm or when the colours are used up."""
     memories = list(dict.fromkeys(run.config.memory for run in runs))
@@ -64,15 +91,25 @@ def curve_name(memory: str, algo: str) -> str:
 def draw_panel(axes: Axes, runs: Sequence[RunResult], looks: dict[str, Look]) -> None:
     """Draws the curves of one environment."""
     for label, look in looks.items():
-        curves = [run.curve() for run in runs if curve_name(run.config.memory, run.config.algo) == label]
-        draw_seeds(axes, [curve for curve in curves if curve[0]], label, look)
+        of_this_kind = [run for run in runs if curve_name(run.config.memory, run.config.algo) == label]
+        draw_seeds(axes, curves_of(of_this_kind), label, look)
     measure = runs[0].evaluation.measure
     axes.set(title=short_name(runs[0].config.env), xlabel="environment steps", ylabel=f"{measure} while training")
+    dress(axes, measure)
+
+
+def dress(axes: Axes, measure: str) -> None:
+    """Limits, ticks and grid of a panel."""
     if measure == "success rate":
         axes.set_ylim(-0.03, 1.03)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def curves_of(runs: Sequence[RunResult]) -> list[tuple[list[int], list[float]]]:
+    """The curves of the runs that were long enough to have one."""
+    return [curve for curve in (run.curve() for run in runs) if curve[0]]
 
 
 def draw_seeds(axes: Axes, curves: Sequence[tuple[list[int], list[float]]], label: str, look: Look) -> None:

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.image import imread
 
 from memagents.runs.results import RunResult
-from memagents.studies.curves import choose_looks, on_common_steps
+from memagents.studies.curves import choose_looks, draw_small_multiples, on_common_steps
 from memagents.studies.report import markdown_table, print_report, write_report
 
 RISING = {100: 0.1, 200: 0.5, 300: 0.9}
@@ -75,6 +75,15 @@ def test_the_picture_is_drawn_with_one_panel_for_each_environment(runs, tmp_path
 def test_a_run_too_short_for_a_curve_does_not_spoil_the_picture(make_run, tmp_path):
     write_report([make_run(0.5, {}), make_run(0.5, {100: 0.5}, memory="none")], tmp_path)
     assert (tmp_path / "curves.png").exists()
+
+
+def test_many_memories_get_a_panel_each(make_run, tmp_path):
+    runs = [make_run(0.5, {100: 0.1, 200: i / 9}, memory=f"memory{i}") for i in range(9)]
+    draw_small_multiples([*runs, make_run(0.5, {}, memory="too short")], tmp_path / "nine.png")
+    draw_small_multiples(runs[:4], tmp_path / "four.png")
+    nine, four = imread(tmp_path / "nine.png"), imread(tmp_path / "four.png")
+    assert nine.shape[1] == four.shape[1]
+    assert nine.shape[0] > 2 * four.shape[0]
 
 
 def test_curves_of_different_lengths_are_compared_where_all_have_values():

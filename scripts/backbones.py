@@ -1,0 +1,154 @@
+"""Does every memory learn to remember by reward, with about as many parameters as the others?
+
+PPO on two tasks and A2C on one, every memory, three seeds; beside them controls that remember nothing, which must stay
+at chance. The hidden size of each memory is chosen so that the whole agent has within 10 % the parameters of the agent
+with an LSTM of 128; where there is none, the layers of actor and critic are made wider. All else is the package's
+default, but for PPO's learning rate on RepeatPrevious: 1e-3.
+
+Runs go to `runs/backbones`, where they can be interrupted and taken up again; the report goes to `results/backbones`.
+"""
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from memagents.memories.registry import list_memories, memory_options
+from memagents.runs.config import TrainConfig, cell_folder
+from memagents.runs.models import build_env, build_model
+from memagents.studies.comparison import train_cells
+from memagents.studies.curves import draw_small_multiples
+from memagents.studies.report import print_report, write_report
+
+RUNS, RESULTS = Path("runs/backbones"), Path("results/backbones")
+TOLERANCE = 0.1
+"""How far from the LSTM's number of parameters an agent may be."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One environment with one algorithm."""
+
+    name: str
+    config: TrainConfig
+    wanted: float
+    """What every memory must reach."""
+
+
+TASKS = (
+    Task(
+        "t_maze_ppo",
+        TrainConfig(
+            env="memagents_envs:MemAgents/TMaze-v0",
+            env_kwargs={"corridor_length": 10},
+            n_envs=32,
+            timesteps=200_000,
+            threads=1,
+        ),
+        wanted=0.9,
+    ),
+    Task(
+        "repeat_previous_ppo",
+        TrainConfig(
+            env="memagents_envs:MemAgents/RepeatPrevious-v0",
+            env_kwargs={"k": 4},
+            algo_kwargs={"learning_rate": 1e-3},
+            n_envs=32,
+            timesteps=600_000,
+            threads=1,
+        ),
+        wanted=0.9,
+    ),
+    Task(
+        "t_maze_a2c",
+        TrainConfig(
+            env="memagents_envs:MemAgents/TMaze-v0",
+            env_kwargs={"corridor_length": 10},
+            algo="a2c",
+            n_envs=32,
+            timesteps=400_000,
+            threads=1,
+        ),
+        wanted=0.9,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is trained; the report covers these."""
+
+    memories: tuple[str, ...] = tuple(list_memories())
+    """Names of memories."""
+
+    tasks: tuple[str, ...] = tuple(task.name for task in TASKS)
+    """Names of tasks."""
+
+    seeds: int = 3
+    """Runs of each memory on each task."""
+
+    jobs: int = 2
+    """Runs at a time."""
+
+
+def parameters(config: TrainConfig) -> int:
+    """Trained parameters of the agent a run would have."""
+    env = build_env(config, n_envs=1, seed=0)
+    try:
+        model = build_model(replace(config, n_envs=1), env)
+        return sum(weight.numel() for weight in model.policy.parameters())
+    finally:
+        env.close()
+
+
+def with_size(config: TrainConfig, size: int) -> TrainConfig:
+    """The run with a memory of this hidden size, or with layers of this width where the memory has none."""
+    if "hidden_size" in memory_options(config.memory):
+        return replace(config, memory_kwargs={**config.memory_kwargs, "hidden_size": size})
+    layers: dict[str, Any] = {"net_arch": [size, size]}
+    return replace(config, algo_kwargs={**config.algo_kwargs, "policy_kwargs": layers})
+
+
+def of_equal_size(config: TrainConfig, budget: int) -> TrainConfig:
+    """The run with the hidden size, a multiple of 4, whose agent comes nearest to the budget of parameters."""
+    low, high = 1, 256
+    while low < high:
+        middle = (low + high) // 2
+        if parameters(with_size(config, 4 * middle)) < budget:
+            low = middle + 1
+        else:
+            high = middle
+    sizes = [with_size(config, 4 * quarter) for quarter in (max(low - 1, 1), low)]
+    best = min(sizes, key=lambda candidate: abs(parameters(candidate) - budget))
+    assert abs(parameters(best) / budget - 1) <= TOLERANCE, f"{best.memory} cannot be made of about {budget} parameters"
+    return best
+
+
+def cells(task: Task, options: Options) -> list[TrainConfig]:
+    """The runs of one task."""
+    budget = parameters(with_size(replace(task.config, memory="lstm"), 128))
+    sized = [of_equal_size(replace(task.config, memory=memory), budget) for memory in options.memories]
+    runs = [replace(config, seed=seed) for config in sized for seed in range(options.seeds)]
+    return [replace(run, folder=RUNS / task.name / cell_folder(run)) for run in runs]
+
+
+def main() -> int:
+    options = tyro.cli(Options, description=__doc__)
+    failed = False
+    for task in TASKS:
+        if task.name not in options.tasks:
+            continue
+        study = train_cells(cells(task, options), RUNS / task.name, options.jobs)
+        print_report(study.runs)
+        folder = RESULTS / task.name
+        folder.mkdir(parents=True, exist_ok=True)
+        write_report(study.runs, folder)
+        draw_small_multiples(study.runs, folder / "curves.png")
+        failed |= bool(study.failures)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
