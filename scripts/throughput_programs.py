@@ -16,7 +16,8 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from memagents import MemoryPPO, make_vec_env
-from memagents.memories.registry import memory_options
+
+RECURRENT = ("rnn", "lstm", "gru")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,8 @@ class ThroughputConfig:
     """Passes over a rollout in an update."""
 
     hidden_size: int = 128
-    """Features of the memory and of the LSTM; units of the layer that the feed-forward PPO has in their place."""
+    """Features of rnn, lstm, gru and the peers' LSTM; units of the layer that the feed-forward PPO has in their place.
+    Other memories are measured at their own sizes."""
 
     head_size: int = 64
     """Units of the one layer between memory and output, in the actor and in the critic."""
@@ -123,8 +125,8 @@ def heads(*sizes: int) -> dict[str, list[int]]:
 
 
 def our_program(config: ThroughputConfig, memory: str) -> Program:
-    """MemoryPPO; `hidden_size` is for memories that have such an option."""
-    options = {"hidden_size": config.hidden_size} if "hidden_size" in memory_options(memory) else {}
+    """MemoryPPO; `hidden_size` is for the memories that are like the peers'."""
+    options = {"hidden_size": config.hidden_size} if memory in RECURRENT else {}
     own = {"memory": memory, "memory_kwargs": options, "sequence_length": config.sequence_length}
     arguments = shared_arguments(config) | own | {"policy_kwargs": {"net_arch": heads(config.head_size)}}
     note = "one memory for actor and critic, trained by both"

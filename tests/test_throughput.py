@@ -115,3 +115,20 @@ def test_a_memory_without_a_size_is_measured_too(programs):
 def test_no_rounds_at_all_are_refused(programs):
     with pytest.raises(ValueError, match="repeats must be at least 1, got 0"):
         programs.ThroughputConfig(repeats=0)
+
+
+def test_backbones_are_ranked_by_their_speed_beside_the_lstm_round_by_round(programs):
+    backbones = importlib.import_module("throughput_backbones")
+    config = programs.ThroughputConfig(n_envs=2, n_steps=16, batch_size=16, n_epochs=2, rollouts=1, hidden_size=4)
+    runners = {name: programs.Runner(programs.our_program(config, name), "batched", config) for name in ("lstm", "rnn")}
+    seconds = {"lstm": (2.0, 20.0, 3.0), "rnn": (1.0, 5.0, 2.0)}
+    rounds = [
+        replace(fake(programs, i, f"MemoryPPO {name}", "batched", times[i]), step_calls=i)
+        for name, times in seconds.items()
+        for i in range(3)
+    ]
+    _, _, first, second = backbones.memory_table(runners, rounds).splitlines()
+    assert first.startswith("| rnn | 40 |"), "4 * 4 recurrent, 4 * 4 input weights and 2 * 4 biases"
+    assert "| 2.75 (1.50 to 4.00) | 3 |" in first
+    assert second.startswith("| lstm | 160 |")
+    assert "| 1.00 (1.00 to 1.00) |" in second
