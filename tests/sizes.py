@@ -10,6 +10,7 @@ SMALL = {
     "window": 3,
     "kernel_size": 2,
     "chunk_size": 3,
+    "num_chunks": 2,
     "memory_size": 5,
     "word_size": 4,
     "num_reads": 2,
