@@ -5,7 +5,7 @@ The imports that bring torch stand inside the verbs, so that help and typing mis
 
 import importlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -55,9 +55,15 @@ def evaluate(run: tyro.conf.Positional[Path], episodes: int = 100, seed: int | N
 
 
 def list_names() -> int:
-    """List the memories with their options, and the environments that come along."""
+    """List the memories and encoders with their options, and the environments that come along."""
+    from memagents.encoders.registry import encoder_class, encoder_options, list_encoders
+    from memagents.memories.registry import list_memories, memory_class, memory_options
+
     print("memories (--memory), with the options of --memory-kwargs")
-    for line in memory_lines():
+    for line in descriptions(list_memories(), memory_class, memory_options):
+        print(f"  {line}")
+    print("\nencoders (--encoder), with the options of --encoder-kwargs")
+    for line in descriptions(list_encoders(), encoder_class, encoder_options):
         print(f"  {line}")
     print("\nenvironments (--env)")
     for env in environments():
@@ -65,15 +71,14 @@ def list_names() -> int:
     return 0
 
 
-def memory_lines() -> Iterator[str]:
-    """For each memory a line that says what it is, and one with its options."""
-    from memagents.memories.registry import list_memories, memory_class, memory_options
-
-    names = list_memories()
+def descriptions(
+    names: Sequence[str], class_of: Callable[[str], type], options_of: Callable[[str], Mapping[str, object]]
+) -> Iterator[str]:
+    """For each name a line that says what its class is, and one with its options."""
     width = max(map(len, names))
     for name in names:
-        yield f"{name:{width}}  {(memory_class(name).__doc__ or '').strip().partition(chr(10))[0]}"
-        if options := memory_options(name).values():
+        yield f"{name:{width}}  {(class_of(name).__doc__ or '').strip().partition(chr(10))[0]}"
+        if options := options_of(name).values():
             yield f"{'':{width}}  {' '.join(str(option).replace(': ', ':').replace(' = ', '=') for option in options)}"
 
 

@@ -6,9 +6,11 @@ import sys
 import pytest
 
 from memagents.cli import main
+from memagents.encoders import list_encoders
 from memagents.memories.registry import list_memories
 from memagents.runs import training
 from memagents.runs.config import parse_arguments
+from memagents.runs.models import load_model
 from memagents.runs.results import RunResult
 
 TMAZE = ["--env", "memagents_envs:MemAgents/TMaze-v0", "--env-kwargs", "corridor_length=2"]
@@ -30,8 +32,20 @@ def test_train_leaves_a_run_folder_and_says_how_good_the_agent_is(tmp_path, caps
     assert result.evaluation.describe() in capsys.readouterr().out
 
 
+def test_train_puts_an_encoder_before_the_memory(tmp_path):
+    encoder = ["--encoder", "rbf", "--encoder-kwargs", "features_dim=5", "num_centers=7"]
+    assert main(["train", *TMAZE, *TINY, "--memory", "gru", *encoder, "--folder", str(tmp_path / "run")]) == 0
+    result = RunResult.load(tmp_path / "run")
+    assert result.config.encoder == "rbf"
+    assert result.config.encoder_kwargs == {"features_dim": 5, "num_centers": 7}
+    policy = load_model(result).policy
+    assert policy.features_extractor.centers.shape == (7, policy.observation_space.shape[0])
+    assert policy.memory.input_size == 5
+
+
 def test_compare_prints_the_table_and_where_the_files_are(tmp_path, capsys):
     grid = ["--memory", "none", "gru", "--algo", "a2c", "--seeds", "1", "--folder", str(tmp_path)]
+    grid += ["--encoder", "perceptron", "--encoder-kwargs", "features_dim=3"]
     settings = ["--timesteps", "64", "--n-envs", "2", "--eval-episodes", "4"]
     assert main(["compare", *TMAZE, *grid, *settings]) == 0
     said = capsys.readouterr().out
@@ -54,6 +68,7 @@ def test_a_failed_run_makes_the_exit_code_1(tmp_path, capsys, monkeypatch):
     [
         (["train", *TMAZE, "--memory", "lsmt"], "did you mean 'lstm'"),
         (["train", "--env", "memagents_envs:MemAgents/TMaz-v0"], "TMaze-v0"),
+        (["train", *TMAZE, "--encoder", "percepton"], "did you mean 'perceptron'"),
         (["train", *TMAZE, "--timesteps", "0"], "timesteps must be at least 1, got 0"),
         (["evaluate", "no/such/run"], "no/such/run holds no run"),
     ],
@@ -83,11 +98,12 @@ def test_an_interruption_is_exit_code_130(tmp_path, monkeypatch, capsys):
     assert "interrupted" in capsys.readouterr().err
 
 
-def test_list_names_every_memory_with_its_options_and_the_environments(capsys):
+def test_list_names_every_memory_and_encoder_with_its_options_and_the_environments(capsys):
     assert main(["list"]) == 0
     said = capsys.readouterr().out
-    assert all(f"  {name} " in said for name in list_memories())
+    assert all(f"  {name} " in said for name in [*list_memories(), *list_encoders()])
     assert "hidden_size:int=128" in said
+    assert "features_dim:int=64 num_centers:int=64" in said
     assert "memagents_envs:MemAgents/TMaze-v0" in said
 
 

@@ -84,6 +84,13 @@ class Settings:
     memory_kwargs: Arguments = field(default_factory=dict)
     """Arguments of the memory's constructor, such as hidden_size=64."""
 
+    encoder: str | None = None
+    """What reads an observation before the memory does; by default what the policy brings: `flatten` for vectors, `cnn`
+    for images. `memagents list` prints them all."""
+
+    encoder_kwargs: Arguments = field(default_factory=dict)
+    """Arguments of the encoder's constructor, such as features_dim=32."""
+
     env_kwargs: Arguments = field(default_factory=dict)
     """Arguments of the environment, such as corridor_length=20."""
 

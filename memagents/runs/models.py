@@ -10,6 +10,8 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from memagents.agents.algorithms import MemoryA2C, MemoryPPO
 from memagents.agents.vec_envs import make_vec_env
+from memagents.encoders import encoder_class
+from memagents.encoders.registry import check_encoder_observations
 from memagents.runs.config import TrainConfig
 from memagents.runs.results import RunResult
 
@@ -17,6 +19,9 @@ ALGORITHMS: dict[str, type[OnPolicyAlgorithm]] = {"ppo": MemoryPPO, "a2c": Memor
 
 CONFIGURED = ("policy", "env", "memory", "memory_kwargs", "critic_memory", "sequence_length", "seed")
 """Arguments of an algorithm that are fields of the configuration."""
+
+ENCODER = ("features_extractor_class", "features_extractor_kwargs")
+"""What SB3's policies call an encoder and its arguments."""
 
 UNUSED = ("self", "tensorboard_log", "_init_setup_model")
 """Arguments of an algorithm that a run has no use for: it keeps logs of its own."""
@@ -30,7 +35,13 @@ def build_env(config: TrainConfig, *, n_envs: int, seed: int) -> VecEnv:
 
 
 def build_model(config: TrainConfig, env: VecEnv) -> OnPolicyAlgorithm:
-    """The untrained agent of a run."""
+    """The untrained agent of a run.
+
+    Raises:
+        ValueError: if the encoder cannot read the observations.
+    """
+    if config.encoder is not None:
+        check_encoder_observations(config.encoder, config.encoder_kwargs, env.observation_space)
     return ALGORITHMS[config.algo](env=env, **model_arguments(config, env.observation_space))
 
 
@@ -49,7 +60,16 @@ def model_arguments(config: TrainConfig, observations: spaces.Space[Any]) -> dic
         "critic_memory": config.critic_memory,
         "seed": config.seed,
         **config.algo_kwargs,
+        **encoder_arguments(config),
     }
+
+
+def encoder_arguments(config: TrainConfig) -> dict[str, Any]:
+    """The encoder, in the words of SB3, beside what else `algo_kwargs` says of the policy."""
+    if config.encoder is None:
+        return {}
+    names = dict(zip(ENCODER, (encoder_class(config.encoder), dict(config.encoder_kwargs)), strict=True))
+    return {"policy_kwargs": (config.algo_kwargs.get("policy_kwargs") or {}) | names}
 
 
 def default_policy(observations: spaces.Space[Any]) -> str:

@@ -12,9 +12,10 @@ from gymnasium.envs.registration import load_env_creator
 
 from memagents.agents.arguments import check_lengths
 from memagents.agents.vec_envs import find_spec
+from memagents.encoders.registry import check_encoder_options
 from memagents.memories.registry import check_memory_options
 from memagents.runs.config import TrainConfig
-from memagents.runs.models import ALGORITHMS, CONFIGURED, algorithm_options
+from memagents.runs.models import ALGORITHMS, CONFIGURED, ENCODER, algorithm_options
 from memagents.runs.sinks import check_sinks
 
 COUNTS = ("timesteps", "n_envs", "eval_episodes", "checkpoint_every", "threads")
@@ -25,6 +26,7 @@ def check_config(config: TrainConfig) -> None:
     check_memory_options(config.memory, config.memory_kwargs)
     check_env(config.env, config.env_kwargs)
     check_algorithm(config.algo, config.algo_kwargs)
+    check_encoder(config)
     sizes = algorithm_options(config.algo) | config.algo_kwargs
     check_lengths(config.sequence_length, sizes["n_steps"], sizes.get("batch_size"))
     check_policy(config.algo, config.policy)
@@ -63,6 +65,21 @@ def check_algorithm(algo: str, names: Iterable[str]) -> None:
         if name not in options:
             hint = did_you_mean(name, options)
             raise ValueError(f"algorithm {algo!r} has no argument {name!r}{hint}; it takes {', '.join(options)}")
+
+
+def check_encoder(config: TrainConfig) -> None:
+    """Raises ValueError for an unknown encoder, an option it has not, and an encoder that is set twice.
+
+    Whether it can read the observations is known when there are environments; see `build_model`.
+    """
+    if config.encoder is None:
+        if config.encoder_kwargs:
+            raise ValueError(f"encoder_kwargs ({', '.join(config.encoder_kwargs)}) need an encoder: set encoder too")
+        return
+    check_encoder_options(config.encoder, config.encoder_kwargs)
+    for name in ENCODER:
+        if name in (config.algo_kwargs.get("policy_kwargs") or {}):
+            raise ValueError(f"the encoder is set twice, by encoder={config.encoder!r} and by {name} in policy_kwargs")
 
 
 def check_policy(algo: str, policy: str | None) -> None:

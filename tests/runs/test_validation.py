@@ -14,6 +14,16 @@ MISTAKES = {
     "unknown algorithm argument": ({"algo_kwargs": {"n_epoch": 3}}, "'ppo' has no argument 'n_epoch': did you mean"),
     "argument of another algorithm": ({"algo": "a2c", "algo_kwargs": {"clip_range": 0.1}}, "'a2c' has no argument"),
     "argument with its own field": ({"algo_kwargs": {"seed": 3}}, "algo_kwargs may not hold 'seed'"),
+    "unknown encoder": ({"encoder": "rbff"}, "unknown encoder 'rbff': did you mean 'rbf'.*cnn, flatten, neocognitron"),
+    "unknown encoder option": (
+        {"encoder": "rbf", "encoder_kwargs": {"centers": 3}},
+        "encoder 'rbf' has no option 'centers'; its options are: features_dim, num_centers",
+    ),
+    "arguments without an encoder": ({"encoder_kwargs": {"features_dim": 3}}, r"\(features_dim\) need an encoder"),
+    "encoder twice": (
+        {"encoder": "rbf", "algo_kwargs": {"policy_kwargs": {"features_extractor_kwargs": {"features_dim": 3}}}},
+        "the encoder is set twice, by encoder='rbf' and by features_extractor_kwargs in policy_kwargs",
+    ),
     "unknown policy": ({"policy": "MlpPolcy"}, "unknown policy 'MlpPolcy': did you mean 'MlpPolicy'"),
     "no steps": ({"timesteps": 0}, "timesteps must be at least 1, got 0"),
     "no environments": ({"n_envs": 0}, "n_envs must be at least 1, got 0"),
