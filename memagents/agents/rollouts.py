@@ -67,7 +67,8 @@ class MemoryMixin(OnPolicyAlgorithm):
         self.rollout_buffer_kwargs = {**buffer_kwargs, "sequence_length": self._chosen_sequence_length()}
         super()._setup_model()
         self.policy_kwargs, self.rollout_buffer_kwargs = policy_kwargs, buffer_kwargs
-        if self._last_obs is None or self._last_state is None:
+        # SB3 saves what JSON can hold as JSON, and an agent that remembers nothing comes back as a list of nothing.
+        if self._last_obs is None or not isinstance(self._last_state, AgentState):
             self._last_state = self.policy.initial_state(self.n_envs)
         self._last_state = self._last_state.map(lambda field: field.to(self.device))
 

@@ -7,9 +7,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from conftest import RandomEnv, algorithms, collect, memories, random_vec_env
 from gymnasium import spaces
 from sizes import small
+from small_agents import RandomEnv, algorithms, collect, memories, random_vec_env
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
@@ -206,6 +206,19 @@ def test_a_memory_from_outside_the_package_is_trained_like_ours(algorithm, monke
     assert_recomputed_equals_stored(model)
     model.learn(128)
     assert model.policy.memory.gain != 2.0
+
+
+@algorithms
+@memories
+def test_a_model_is_loaded_with_any_memory(algorithm, memory, tmp_path):
+    model = algorithm("MlpPolicy", random_vec_env(), n_steps=16, memory=memory, memory_kwargs=small(memory), seed=0)
+    model.learn(64).save(tmp_path / "model")
+    loaded = algorithm.load(tmp_path / "model")
+    observations = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    action, state = loaded.predict(observations, deterministic=True)
+    expected, remembered = model.predict(observations, deterministic=True)
+    assert np.array_equal(action, expected)
+    assert all(np.array_equal(old, new) for old, new in zip(remembered, state, strict=True))
 
 
 @algorithms

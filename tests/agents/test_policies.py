@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from conftest import memories, random_vec_env
 from gymnasium import spaces
 from sizes import small
+from small_agents import memories, random_vec_env
 
 from memagents import MemoryA2C, MemoryPPO
 from memagents.agents.distributions import LeanCategoricalDistribution

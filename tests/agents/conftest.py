@@ -1,0 +1,1 @@
+"""Puts this folder on the path of imports, for `small_agents`."""
