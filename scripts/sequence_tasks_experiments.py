@@ -1,0 +1,410 @@
+"""The experiments of sequence_tasks.py, as data: what is claimed, how it is tried, and what has to come out."""
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from memagents.sequence_tasks import Curriculum, Task, TrainingSettings, make_task
+
+CHANCE_MARGIN = 0.97
+"""What is at this share of the chance level or above has learned nothing: the rest is luck of the draw."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What has to come out of an experiment.
+
+    Attributes:
+        measure: of the two scores.
+        relation: whether the score has to be small or large.
+        value: the bound.
+        test: name of the further test it is about; by default the task that was trained.
+        within: if given, the bound has to be met by an evaluation while training, after at most so many sequences.
+    """
+
+    measure: Literal["loss", "error"]
+    relation: Literal["<=", ">="]
+    value: float
+    test: str = ""
+    within: int | None = None
+
+    def holds(self, score: float) -> bool:
+        """Whether a score meets the bound; one that is not a number does not."""
+        return score <= self.value if self.relation == "<=" else score >= self.value
+
+    def __str__(self) -> str:
+        test = f" {self.test}" if self.test else ""
+        within = f" within {self.within:,} sequences" if self.within else ""
+        return f"{self.measure}{test} {self.relation} {self.value:.4g}{within}"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A memory on a task.
+
+    Attributes:
+        name: panel/variant; experiments of one panel have the same task, and are drawn together.
+        task, task_options: what is trained on.
+        memory, memory_options: what is trained.
+        settings: how.
+        published: the claim, with its number and its source.
+        marks: what has to come out; nothing of what is for comparison.
+        tests: further tests after training: other options of the task, by name.
+        beats: name of an experiment, each of whose seeds has to be worse than each of this one's, by the first mark.
+        embedding_size: of a linear layer in front of the memory, if any.
+        seeds: how many.
+    """
+
+    name: str
+    task: str
+    memory: str
+    settings: TrainingSettings
+    published: str
+    marks: tuple[Mark, ...]
+    task_options: dict[str, Any] = field(default_factory=dict)
+    memory_options: dict[str, Any] = field(default_factory=dict)
+    tests: dict[str, dict[str, Any]] = field(default_factory=dict)
+    beats: str | None = None
+    embedding_size: int | None = None
+    seeds: int = 3
+
+    @property
+    def panel(self) -> str:
+        """What is before the slash of the name."""
+        return self.name.partition("/")[0]
+
+    def make_task(self, test: str | None = None) -> Task:
+        """The task that is trained on, or that of a further test."""
+        return make_task(self.task, **{**self.task_options, **(self.tests[test] if test else {})})
+
+    def definition(self) -> dict[str, Any]:
+        """All that decides what a seed's result is; claims and marks can change without running anything again."""
+        parts = ("task", "task_options", "memory", "memory_options", "embedding_size", "tests", "settings")
+        return {part: value for part, value in asdict(self).items() if part in parts}
+
+
+def control(experiment: Experiment) -> Experiment:
+    """The same task without a memory, which can learn how often an answer is right, and nothing else."""
+    task = experiment.make_task()
+    settings = replace(
+        experiment.settings, optimizer="adam", learning_rate=3e-2, batch_size=64, steps=1000, evaluate_every=100
+    )
+    return Experiment(
+        name=f"{experiment.panel}/none",
+        task=experiment.task,
+        task_options=experiment.task_options,
+        memory="none",
+        settings=replace(settings, goal_loss=None, goal_error=None, curriculum=None, minutes=5.0),
+        published="control: no better than a guess",
+        marks=(Mark("loss", ">=", CHANCE_MARGIN * task.chance.loss),),
+        seeds=1,
+    )
+
+
+# Graves, Wayne, Danihelka 2014: 128 slots of 20 numbers, one sequence an update, RMSProp of Graves 2013 at 1e-4.
+NTM = {"memory_size": 128, "word_size": 20, "controller": "feedforward"}
+GRAVES = TrainingSettings(optimizer="graves_rmsprop", learning_rate=1e-4, clip_norm=10.0, batch_size=1, minutes=60.0)
+NTM_COPY = Experiment(
+    name="copy/ntm",
+    task="copy",
+    memory="ntm",
+    memory_options={**NTM, "hidden_size": 100, "num_heads": 1},
+    settings=replace(GRAVES, steps=20_000, evaluate_every=500, eval_sequences=64, goal_loss=0.001),
+    tests={"length 120": {"min_length": 120, "max_length": 120}},
+    published="near zero after 100,000 sequences, few errors at length 120 (Graves et al. 2014, figures 3 and 4); "
+    "below 0.05 bits after 5,000, no errors at 120 (reproduction mgupta8143/neural-turing-machines, one seed)",
+    marks=(Mark("loss", "<=", 0.05, within=10_000), Mark("error", "<=", 0.01, test="length 120")),
+)
+NTM_RECALL = Experiment(
+    name="associative-recall/ntm",
+    task="associative_recall",
+    memory="ntm",
+    memory_options={**NTM, "hidden_size": 256, "num_heads": 4},
+    settings=replace(GRAVES, steps=40_000, evaluate_every=1_000, eval_sequences=128, goal_loss=0.04),
+    published="near zero after 30,000 sequences (Graves et al. 2014, figure 10); below 0.05 bits after 39,000 "
+    "(reproduction mgupta8143/neural-turing-machines, one seed)",
+    marks=(Mark("loss", "<=", 0.05, within=40_000),),
+)
+
+# Graves et al. 2016, Extended Data Figure 1: fifty vectors through ten slots, a controller without state.
+DNC_COPY = Experiment(
+    name="copy-series/dnc",
+    task="copy",
+    task_options={"min_length": 5, "max_length": 5, "num_bits": 6, "num_sequences": 10},
+    memory="dnc",
+    memory_options={
+        "hidden_size": 64,
+        "memory_size": 10,
+        "word_size": 12,
+        "num_reads": 1,
+        "controller": "feedforward",
+    },
+    settings=TrainingSettings(
+        learning_rate=1e-3,
+        batch_size=16,
+        steps=10_000,
+        evaluate_every=200,
+        eval_sequences=64,
+        goal_error=0.001,
+        minutes=40.0,
+        curriculum=Curriculum("num_sequences", start=1, factor=1.5, below=0.05),
+    ),
+    published="10 sequences of 5 vectors are copied through 10 slots, which are freed and used again (Graves et al. "
+    "2016, Extended Data Figure 1)",
+    marks=(Mark("error", "<=", 0.01),),
+)
+DNC_NO_LINKS = replace(
+    DNC_COPY,
+    name="copy-series/dnc-without-links",
+    memory_options={**DNC_COPY.memory_options, "links": False},
+    published="without temporal links the order cannot be found again",
+    marks=(Mark("error", ">=", 0.1),),
+    seeds=1,
+)
+
+# Santoro et al. 2016: 128 slots of 40 numbers, 4 read heads, a controller of 200.
+MANN_ONE_SHOT = Experiment(
+    name="one-shot/mann",
+    task="one_shot_classification",
+    memory="mann",
+    memory_options={"hidden_size": 200, "memory_size": 128, "word_size": 40, "num_reads": 4},
+    settings=TrainingSettings(
+        learning_rate=1e-3, batch_size=16, steps=12_500, evaluate_every=500, eval_sequences=128, minutes=40.0
+    ),
+    tests={"1st sight": {"sight": 1}, "2nd sight": {"sight": 2}, "10th sight": {"sight": 10}},
+    published="right at 2nd sight 82.8 %, at 10th 98.1 %, after 100,000 episodes of Omniglot (Santoro et al. 2016, "
+    "table 1)",
+    marks=(Mark("error", "<=", 0.2, test="2nd sight"), Mark("error", "<=", 0.05, test="10th sight")),
+    beats="one-shot/lstm",
+)
+LSTM_ONE_SHOT = replace(
+    MANN_ONE_SHOT,
+    name="one-shot/lstm",
+    memory="lstm",
+    memory_options={"hidden_size": 200},
+    published="right at 2nd sight 49.5 %, at 10th 62.5 % (Santoro et al. 2016, table 1)",
+    marks=(Mark("error", ">=", 0.2, test="2nd sight"),),
+    beats=None,
+)
+
+
+def stories(supporting_facts: int, max_sentences: int, wanted: float, published: float) -> Experiment:
+    """A memory network on one of the first three bAbI-like tasks."""
+    return Experiment(
+        name=f"stories-{supporting_facts}/memn2n",
+        task="stories",
+        task_options={"supporting_facts": supporting_facts, "max_sentences": max_sentences},
+        memory="memn2n",
+        memory_options={"hidden_size": 64, "memory_size": max_sentences, "num_hops": 3},
+        settings=TrainingSettings(
+            learning_rate=2e-3,
+            clip_norm=40.0,
+            batch_size=64,
+            steps=15_000,
+            evaluate_every=250,
+            eval_sequences=512,
+            goal_error=wanted / 2,
+            minutes=30.0,
+            curriculum=Curriculum("max_sentences", start=4, factor=1.3, below=0.15),
+        ),
+        published=f"{published} % wrong in bAbI task {supporting_facts} with 10,000 stories (MemN2N; table 2 of "
+        "Henaff et al. 2017, arXiv:1612.03969)",
+        marks=(Mark("error", "<=", wanted),),
+    )
+
+
+STORIES = (stories(1, 10, 0.01, 0.0), stories(2, 16, 0.03, 0.3), stories(3, 20, 0.05, 2.1))
+
+KVMEMNN_RECALL = Experiment(
+    name="multi-query-recall/kvmemnn",
+    task="multi_query_recall",
+    task_options={"num_pairs": 16, "num_keys": 64, "num_values": 64, "question_steps": 32},
+    memory="kvmemnn",
+    memory_options={"hidden_size": 64, "memory_size": 64, "num_hops": 1},
+    settings=TrainingSettings(
+        learning_rate=2e-3, batch_size=32, steps=6_000, evaluate_every=200, goal_error=0.002, minutes=20.0
+    ),
+    published="none for this task; every pair fits into the memory, so recall has to be perfect",
+    marks=(Mark("error", "<=", 0.01),),
+)
+
+# Bai, Kolter, Koltun 2018, tables 1 and 2; a shorter receptive field than theirs is enough, and costs less.
+ADDING = TrainingSettings(
+    learning_rate=2e-3,
+    clip_norm=1.0,
+    batch_size=32,
+    steps=6_000,
+    evaluate_every=100,
+    goal_loss=5e-4,
+    minutes=40.0,
+    curriculum=Curriculum("length", start=20, factor=1.5, below=0.005, every=25),
+)
+ADDING_GRU = Experiment(
+    name="adding/gru",
+    task="adding",
+    memory="gru",
+    memory_options={"hidden_size": 64},
+    settings=ADDING,
+    published="5.3e-5 at 600 steps (Bai et al. 2018, table 1)",
+    marks=(Mark("loss", "<=", 1e-3),),
+)
+ADDING_TCN = replace(
+    ADDING_GRU,
+    name="adding/tcn",
+    memory="tcn",
+    memory_options={"hidden_size": 24, "num_layers": 6, "kernel_size": 7},
+    published="5.8e-5 at 600 steps (Bai et al. 2018, table 1)",
+)
+ADDING_WAVENET = replace(
+    ADDING_GRU,
+    name="adding/wavenet",
+    memory="wavenet",
+    memory_options={"hidden_size": 24, "num_layers": 10},
+    published="none for this task; its receptive field of 1,024 steps covers it",
+)
+
+COPY_MEMORY = TrainingSettings(
+    learning_rate=1e-3, clip_norm=1.0, batch_size=32, steps=6_000, evaluate_every=200, eval_sequences=128, minutes=30.0
+)
+COPY_MEMORY_TCN = Experiment(
+    name="copy-memory/tcn",
+    task="copy_memory",
+    memory="tcn",
+    memory_options={"hidden_size": 10, "num_layers": 7, "kernel_size": 8},
+    settings=replace(COPY_MEMORY, goal_loss=5e-4),
+    published="3.5e-5 at T = 1,000 (Bai et al. 2018, table 1)",
+    marks=(Mark("loss", "<=", 1e-3),),
+)
+COPY_MEMORY_WAVENET = replace(
+    COPY_MEMORY_TCN,
+    name="copy-memory/wavenet",
+    memory="wavenet",
+    memory_options={"hidden_size": 16, "num_layers": 10},
+    settings=replace(COPY_MEMORY, goal_loss=0.015),
+    published="gated TCN 'converged to a worse result than TCN with ReLU (though still better than recurrent models)', "
+    "of which the best is 0.0197 (Bai et al. 2018, appendix D and table 1)",
+    marks=(Mark("loss", "<=", 0.0197),),
+)
+
+
+def copy_memory_at_chance(memory: str, hidden_size: int, published: float) -> Experiment:
+    """A recurrent network that cannot hold ten digits for a thousand steps, about as large as the paper's."""
+    return replace(
+        COPY_MEMORY_TCN,
+        name=f"copy-memory/{memory}",
+        memory=memory,
+        memory_options={"hidden_size": hidden_size},
+        settings=replace(COPY_MEMORY, steps=2_000),
+        published=f"{published}, which is chance, at T = 1,000 (Bai et al. 2018, table 1)",
+        marks=(Mark("loss", ">=", CHANCE_MARGIN * COPY_MEMORY_TCN.make_task().chance.loss),),
+        seeds=1,
+    )
+
+
+INDUCTION_TRANSFORMER = Experiment(
+    name="induction-heads/transformer",
+    task="induction_heads",
+    memory="transformer",
+    memory_options={"hidden_size": 64, "num_layers": 2, "num_heads": 4, "window": 256},
+    settings=TrainingSettings(
+        learning_rate=1e-3,
+        clip_norm=1.0,
+        batch_size=16,
+        steps=8_000,
+        evaluate_every=200,
+        goal_error=0.004,
+        minutes=40.0,
+        curriculum=Curriculum("length", start=8, factor=1.3, below=0.1),
+    ),
+    published="99.6 to 100 % right at the trained length of 256 (Gu and Dao 2023, table 11)",
+    marks=(Mark("error", "<=", 0.01),),
+)
+
+
+def windows(memory: str, num_layers: int, window: int, published: str) -> Experiment:
+    """A transformer whose layers each look `window` steps back, so that recall ends exactly at their sum."""
+    reach = num_layers * window
+    tests = {
+        f"at distances 1 to {window}": {"min_distance": 1, "max_distance": window},
+        f"at {window + 1} to {reach}": {"min_distance": window + 1, "max_distance": reach},
+        f"at {reach + 1} to {2 * reach}": {"min_distance": reach + 1, "max_distance": 2 * reach},
+    }
+    if num_layers == 1:
+        del tests[f"at {window + 1} to {reach}"]
+    *inside, beyond = tests
+    return Experiment(
+        name=f"delayed-recall-{num_layers}x{window}/{memory}",
+        task="delayed_recall",
+        task_options={"max_distance": reach},
+        memory=memory,
+        memory_options={"hidden_size": 32, "num_layers": num_layers, "num_heads": 2, "window": window},
+        settings=TrainingSettings(
+            learning_rate=2e-3,
+            clip_norm=1.0,
+            batch_size=64,
+            steps=8_000,
+            evaluate_every=200,
+            goal_error=0.002,
+            minutes=20.0,
+            curriculum=Curriculum("max_distance", start=4, factor=1.3, below=0.1),
+        ),
+        tests=tests,
+        published=published,
+        marks=(
+            *(Mark("error", "<=", 0.01, test=test) for test in inside),
+            Mark("error", ">=", CHANCE_MARGIN * make_task("delayed_recall").chance.error, test=beyond),
+        ),
+    )
+
+
+REACH = "the longest dependency grows with layers times window"
+WINDOWS = (
+    windows("transformer", 1, 32, "by construction: all of a window is in sight, and nothing beyond"),
+    windows("transformer_xl", 3, 16, f"{REACH} (Dai et al. 2019, section 3.2)"),
+    windows("gtrxl", 3, 16, f"{REACH} (Dai et al. 2019, section 3.2; Parisotto et al. 2020)"),
+)
+
+CHUNKS = TrainingSettings(learning_rate=2e-3, clip_norm=1.0, batch_size=32, steps=2_000, goal_error=0.005, minutes=30.0)
+CHUNKED_HAN = Experiment(
+    name="chunked-recall/han",
+    task="chunked_recall",
+    memory="han",
+    memory_options={"hidden_size": 72, "chunk_size": 8},
+    settings=CHUNKS,
+    published="none for this task; attention over chunks, then inside them, finds what recurrence forgets (Lampinen et "
+    "al. 2021, on tasks of this kind)",
+    marks=(Mark("error", "<=", 0.01),),
+    beats="chunked-recall/gru",
+)
+CHUNKED_GRU = replace(
+    CHUNKED_HAN,
+    name="chunked-recall/gru",
+    memory="gru",
+    memory_options={"hidden_size": 150},
+    published="for comparison, with as many parameters",
+    marks=(),
+    beats=None,
+)
+
+TRAINED = (
+    NTM_COPY,
+    NTM_RECALL,
+    DNC_COPY,
+    DNC_NO_LINKS,
+    MANN_ONE_SHOT,
+    LSTM_ONE_SHOT,
+    *STORIES,
+    KVMEMNN_RECALL,
+    ADDING_GRU,
+    ADDING_TCN,
+    ADDING_WAVENET,
+    COPY_MEMORY_TCN,
+    COPY_MEMORY_WAVENET,
+    copy_memory_at_chance("rnn", 80, 0.0202),
+    copy_memory_at_chance("lstm", 60, 0.0204),
+    INDUCTION_TRANSFORMER,
+    *WINDOWS,
+    CHUNKED_HAN,
+    CHUNKED_GRU,
+)
+CONTROLS = {experiment.panel: control(experiment) for experiment in reversed(TRAINED)}
+EXPERIMENTS = {experiment.name: experiment for experiment in (*TRAINED, *reversed(CONTROLS.values()))}

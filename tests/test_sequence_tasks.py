@@ -1,0 +1,210 @@
+"""scripts/sequence_tasks.py: its experiments can be run, finished seeds are kept, and the report says what is there."""
+
+import csv
+import dataclasses
+import importlib
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from memagents.memories.registry import check_memory_options
+from memagents.sequence_tasks import TrainingSettings, vary_task
+from memagents.sequence_tasks.training import Lessons
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def scripts_can_be_imported():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPTS)
+        yield
+
+
+@pytest.fixture(scope="module")
+def experiments():
+    return importlib.import_module("sequence_tasks_experiments")
+
+
+@pytest.fixture(scope="module")
+def report():
+    return importlib.import_module("sequence_tasks_report")
+
+
+@pytest.fixture(scope="module")
+def script():
+    return importlib.import_module("sequence_tasks")
+
+
+@pytest.fixture
+def tiny(experiments, report, script, monkeypatch):
+    """Three experiments that take no time, in place of the real ones."""
+    settings = TrainingSettings(batch_size=4, steps=2, evaluate_every=1, eval_sequences=8)
+    first = experiments.Experiment(
+        name="copy/gru",
+        task="copy",
+        task_options={"max_length": 3},
+        memory="gru",
+        memory_options={"hidden_size": 4},
+        settings=settings,
+        published="a number (somebody)",
+        marks=(experiments.Mark("loss", "<=", 1e9, within=4), experiments.Mark("error", "<=", 0.0, test="longer")),
+        tests={"longer": {"min_length": 5, "max_length": 5}},
+        beats="copy/lstm",
+        seeds=3,
+    )
+    second = dataclasses.replace(first, name="copy/lstm", memory="lstm", marks=(), beats=None, seeds=1)
+    chosen = {each.name: each for each in (first, second, experiments.control(first))}
+    for module in (experiments, report, script):
+        monkeypatch.setattr(module, "EXPERIMENTS", chosen)
+    monkeypatch.setattr(script, "FINAL_SEQUENCES", 8)
+    return chosen
+
+
+def test_every_experiment_can_be_run(experiments):
+    for name, experiment in experiments.EXPERIMENTS.items():
+        assert experiment.name == name
+        task = experiment.make_task()
+        check_memory_options(experiment.memory, experiment.memory_options)
+        Lessons(task, experiment.settings.curriculum)
+        for test, options in experiment.tests.items():
+            assert vary_task(task, **options) == experiment.make_task(test)
+        assert {mark.test for mark in experiment.marks} <= {"", *experiment.tests}
+        assert experiment.beats is None or (experiment.beats in experiments.EXPERIMENTS and experiment.marks)
+        json.dumps(experiment.definition(), allow_nan=False)
+
+
+def test_experiments_of_a_panel_have_the_same_task_and_one_control_without_a_memory(experiments):
+    panels = {}
+    for experiment in experiments.EXPERIMENTS.values():
+        panels.setdefault(experiment.panel, []).append(experiment)
+    for panel in panels.values():
+        assert len({each.make_task() for each in panel}) == 1
+        assert [each.memory for each in panel].count("none") == 1
+
+
+def test_a_control_has_to_be_as_bad_as_a_guess(experiments):
+    control = experiments.EXPERIMENTS["copy-memory/none"]
+    (mark,) = control.marks
+    assert mark.relation == ">="
+    assert mark.value == pytest.approx(0.97 * 0.020387, rel=1e-4)
+
+
+def test_a_mark_holds_up_to_its_bound_and_never_for_what_is_not_a_number(experiments):
+    most, least = experiments.Mark("loss", "<=", 0.5), experiments.Mark("loss", ">=", 0.5)
+    assert [most.holds(score) for score in (0.4, 0.5, 0.6, math.nan)] == [True, True, False, False]
+    assert [least.holds(score) for score in (0.4, 0.5, 0.6, math.nan)] == [False, True, True, False]
+    assert str(experiments.Mark("loss", "<=", 0.05, within=10_000)) == "loss <= 0.05 within 10,000 sequences"
+
+
+def test_finished_seeds_are_kept_and_not_run_again(tiny, script, tmp_path, monkeypatch, capsys):
+    jobs = [script.Job(experiment, seed, tmp_path) for experiment in tiny.values() for seed in range(experiment.seeds)]
+    for job in jobs[:-1]:
+        script.run(job)
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.json")) == [
+        "copy/gru/seed0.json",
+        "copy/gru/seed1.json",
+        "copy/gru/seed2.json",
+        "copy/lstm/seed0.json",
+    ]
+    asked = []
+    monkeypatch.setattr(script, "run_all", lambda unfinished, processes: asked.extend(unfinished) or 0)
+    assert script.main(["--runs", str(tmp_path), "--folder", str(tmp_path / "report")]) == 0
+    assert asked == jobs[-1:]
+    assert "4 of 5 seeds are finished already" in capsys.readouterr().err
+
+
+def test_a_seed_is_run_in_a_process_of_its_own_and_a_failure_stops_no_other(tiny, script, tmp_path, capsys):
+    broken = dataclasses.replace(tiny["copy/lstm"], memory_options={"hidden_size": 0})
+    # The processes import the script anew: its constants, and so the 10,000 sequences, are the real ones there.
+    control = tiny["copy/none"]
+    short = dataclasses.replace(control, settings=dataclasses.replace(control.settings, steps=1))
+    assert script.run_all([script.Job(broken, 0, tmp_path), script.Job(short, 0, tmp_path)], processes=2) == 1
+    said = capsys.readouterr().err
+    assert "copy/lstm seed 0: failed, ValueError: hidden_size must be an integer of at least 1, got 0" in said
+    assert script.Job(short, 0, tmp_path).result()["ending"] == "steps"
+    assert script.Job(broken, 0, tmp_path).result() is None
+
+
+def test_a_seed_gives_the_same_result_twice(tiny, script, tmp_path):
+    found = []
+    for folder in ("first", "second"):
+        job = script.Job(tiny["copy/gru"], 1, tmp_path / folder)
+        script.run(job)
+        found.append(job.result()["scores"])
+    assert found[0] == found[1]
+    assert set(found[0]) == {"", "longer"}
+
+
+def test_a_seed_of_another_definition_is_not_taken_for_this_one(tiny, script, tmp_path):
+    job = script.Job(tiny["copy/lstm"], 0, tmp_path)
+    script.run(job)
+    claimed = dataclasses.replace(job.experiment, published="something else", marks=tiny["copy/gru"].marks)
+    assert dataclasses.replace(job, experiment=claimed).result() is not None
+    larger = dataclasses.replace(job.experiment, memory_options={"hidden_size": 5})
+    with pytest.raises(ValueError, match=r"seed0.json is of 'copy/lstm' with other memory_options; delete it"):
+        dataclasses.replace(job, experiment=larger).result()
+
+
+def test_first_seeds_come_first_and_only_what_is_asked_for(tiny, script):
+    def order(**options):
+        return [(job.experiment.name, job.seed) for job in script.choose(script.Options(**options))]
+
+    first_round = [("copy/gru", 0), ("copy/lstm", 0), ("copy/none", 0)]
+    assert order() == [*first_round, ("copy/gru", 1), ("copy/gru", 2)]
+    assert order(only=("copy/lstm",)) == [("copy/lstm", 0)]
+    with pytest.raises(ValueError, match="unknown experiment 'copy/gur'; there are copy/gru, copy/lstm, copy/none"):
+        script.choose(script.Options(only=("copy/gur",)))
+    with pytest.raises(ValueError, match="jobs must be at least 1, got 0"):
+        script.choose(script.Options(jobs=0))
+
+
+def test_the_report_tells_what_was_run_and_what_was_not(tiny, script, tmp_path):
+    runs, folder = tmp_path / "runs", tmp_path / "report"
+    for seed in range(3):
+        script.run(script.Job(tiny["copy/gru"], seed, runs))
+    assert script.main(["--report-only", "--runs", str(runs), "--folder", str(folder)]) == 0
+
+    lines = (folder / "README.md").read_text(encoding="utf-8").splitlines()
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("|")][2:]
+    within, longer, beaten, lstm, none = cells
+    assert within[0:3] == ["copy/gru", "a number (somebody)", "loss <= 1e+09 within 4 sequences"]
+    assert within[3:6] == ["0, 0, 0", "16", "3 of 3"]
+    assert within[6] == "8"
+    assert within[-1] == "3 of 3"
+    assert longer[0:3] == ["", "", "error longer <= 0"]
+    assert longer[-1] == "0 of 3"
+    assert beaten[2:4] == ["loss below that of copy/lstm", ""]
+    assert lstm[0:3] == ["(copy/lstm)", "a number (somebody)", "(error)"]
+    assert lstm[5] == "0 of 1"
+    assert none[0] == "(copy/none)"
+    assert none[-1] == "not run"
+    assert sum("commit of the runs" in line for line in lines) == 1
+
+    with (folder / "runs.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["experiment"], row["seed"], row["test"]) for row in rows] == [
+        ("copy/gru", str(seed), test) for seed in range(3) for test in ("", "longer")
+    ]
+    assert all(float(row["loss"]) > 0 for row in rows)
+    assert (folder / "curves.png").stat().st_size > 10_000
+
+
+def test_a_bound_within_so_many_sequences_is_met_by_the_first_evaluation_that_holds(experiments, report):
+    curve = [{"sequences": number, "loss": loss} for number, loss in ((0, 9.0), (100, 0.4), (200, 0.6), (300, 0.1))]
+    mark = experiments.Mark("loss", "<=", 0.5, within=150)
+    assert report.first_met(mark, {"curve": curve}) == 100
+    assert report.meets(mark, {"curve": curve})
+    assert not report.meets(dataclasses.replace(mark, within=99), {"curve": curve})
+    assert not report.meets(dataclasses.replace(mark, value=0.05), {"curve": curve})
+
+
+def test_an_experiment_beats_another_if_each_seed_is_better_than_each_of_its(tiny, report):
+    def seeds(*losses):
+        return [{"scores": {"": {"loss": loss}}} for loss in losses]
+
+    for others, met in (((3.0, 4.0), "2 of 2"), ((1.5, 4.0), "1 of 2"), ((), "")):
+        results = {"copy/gru": seeds(1.0, 2.0), "copy/lstm": seeds(*others)}
+        assert report.comparison(tiny["copy/gru"], results)[-1] == met
