@@ -45,7 +45,7 @@ TASKS = (
             env="memagents_envs:MemAgents/TMaze-v0",
             env_kwargs={"corridor_length": 10},
             n_envs=32,
-            timesteps=200_000,
+            timesteps=120_000,
             threads=1,
         ),
         wanted=0.9,
