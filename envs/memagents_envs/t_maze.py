@@ -23,6 +23,9 @@ BITS = np.array([[1, 1, 0], [0, 1, 1], [1, 0, 1], [0, 1, 0]], np.float32)
 
 WALL, FLOOR, GOAL, AGENT = range(4)
 
+STRIPE = 12
+"""Width in pixels of a bit, where the bits are shown as an image; three of them are what SB3's CNN needs at least."""
+
 
 class TMaze(BatchedEnv):
     """Walk a corridor of N cells and turn, at the junction, the way the sign at its start said.
@@ -31,7 +34,8 @@ class TMaze(BatchedEnv):
     of the episodes. In the corridor it sees 101, at the junction (position N) 010. The cue shows whenever the agent
     stands at position 0. To know the way at the junction is to remember for at least N steps.
 
-    Observation: Box [3] of zeros and ones. Actions: 0 North, 1 East, 2 South, 3 West (the order is ours).
+    Observation: Box [3] of zeros and ones, or with `pixels` a grey image [36, 36, 1] in which each bit is a black or
+    white stripe, for encoders of images. Actions: 0 North, 1 East, 2 South, 3 West (the order is ours).
     Reward: at the junction North and South end the episode, with +1 in the right arm and -1 in the wrong one. A move
     that brings the agent closer to the junction costs nothing, any other move 0.1. An episode is truncated after
     4 (N + 1) steps. `is_success`: the right arm was reached.
@@ -48,6 +52,7 @@ class TMaze(BatchedEnv):
     Args:
         num_envs: rows of the batch, B.
         corridor_length: N, at least 1; the steps from the sign to the junction.
+        pixels: whether the bits are shown as an image.
         render_mode: None, "ansi" or "rgb_array".
 
     Raises:
@@ -61,11 +66,14 @@ class TMaze(BatchedEnv):
         ("@", (205, 70, 60)),
     )
 
-    def __init__(self, num_envs: int = 1, corridor_length: int = 10, render_mode: str | None = None) -> None:
+    def __init__(
+        self, num_envs: int = 1, corridor_length: int = 10, pixels: bool = False, render_mode: str | None = None
+    ) -> None:
         self.corridor_length = whole_number("corridor_length", corridor_length, low=1)
+        self.shown = as_stripes(BITS) if pixels else BITS
         super().__init__(
             num_envs,
-            Box(0.0, 1.0, (3,), np.float32),
+            Box(0, 255, self.shown.shape[1:], np.uint8) if pixels else Box(0.0, 1.0, (3,), np.float32),
             Discrete(4),
             time_limit=4 * (self.corridor_length + 1),
             render_mode=render_mode,
@@ -93,7 +101,7 @@ class TMaze(BatchedEnv):
         position = self.state["position"]
         along = np.where(position == self.corridor_length, JUNCTION, CORRIDOR)
         sign = np.where(self.state["goal_is_north"], SIGN_NORTH, SIGN_SOUTH)
-        return BITS[np.where(position == 0, sign, along)]
+        return self.shown[np.where(position == 0, sign, along)]
 
     def oracle(self) -> Array:
         turn = np.where(self.state["goal_is_north"], NORTH, SOUTH)
@@ -111,5 +119,11 @@ class TMaze(BatchedEnv):
 class SingleTMaze(SingleEnv):
     """One `TMaze` as a `gymnasium.Env`, with the same knobs."""
 
-    def __init__(self, corridor_length: int = 10, render_mode: str | None = None) -> None:
-        super().__init__(TMaze(1, corridor_length, render_mode))
+    def __init__(self, corridor_length: int = 10, pixels: bool = False, render_mode: str | None = None) -> None:
+        super().__init__(TMaze(1, corridor_length, pixels, render_mode))
+
+
+def as_stripes(bits: Array) -> Array:
+    """Every row of bits as a grey image of upright stripes, `[B, height, width, 1]`."""
+    stripes = np.repeat(255 * bits.astype(np.uint8), STRIPE, axis=1)
+    return np.repeat(stripes[:, None, :, None], stripes.shape[1], axis=1)

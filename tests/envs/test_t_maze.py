@@ -26,6 +26,20 @@ def test_the_bits_are_those_of_the_paper():
         np.testing.assert_array_equal(observations, [seen, seen])
 
 
+def test_as_an_image_every_bit_is_a_stripe_and_all_else_is_the_same():
+    plain, image = TMaze(4, 3), TMaze(4, 3, pixels=True)
+    bits, pixels = plain.reset(seed=0)[0], image.reset(seed=0)[0]
+    for _ in range(6):
+        assert image.observation_space.contains(pixels)
+        assert pixels.shape == (4, 36, 36, 1)
+        np.testing.assert_array_equal(pixels[:, :, 6::12, 0], np.repeat(255 * bits[:, None], 36, axis=1))
+        np.testing.assert_array_equal(pixels, np.broadcast_to(pixels[:, :1], pixels.shape))
+        actions = plain.oracle()
+        (bits, *told), (pixels, *told_too) = plain.step(actions), image.step(actions)
+        for ours, theirs in zip(told[:3], told_too[:3], strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
 def test_the_right_arm_gives_one_and_the_wrong_arm_minus_one():
     env = maze_towards(True, True, False, False)
     for _ in range(3):
