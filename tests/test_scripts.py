@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from memagents.encoders import list_encoders
 from memagents.runs.validation import check_config
 from memagents.studies.comparison import cells
 
@@ -40,5 +41,16 @@ def test_backbones_are_compared_at_equal_size_and_within_the_budget(monkeypatch)
     sizes = [backbones["parameters"](cell) for cell in planned]
     assert all(abs(size / sizes[0] - 1) <= 0.1 for size in sizes)
     assert planned[0].memory_kwargs == {"hidden_size": 128}
+    for cell in planned:
+        check_config(cell)
+
+
+def test_every_encoder_is_run_without_a_memory_and_with_one(monkeypatch):
+    (script,) = (script for script in SCRIPTS if script.name == "encoders.py")
+    planned = runpy.run_path(str(script))["cells"]()
+    assert {(cell.encoder, cell.memory) for cell in planned} == {
+        (encoder, memory) for encoder in list_encoders() for memory in ("none", "lstm")
+    }
+    assert len({cell.run_folder for cell in planned}) == len(planned) == 3 * 2 * len(list_encoders())
     for cell in planned:
         check_config(cell)

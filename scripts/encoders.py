@@ -1,0 +1,101 @@
+"""Does an encoder that has no memory stay at chance in the T-maze, however well it sees?
+
+PPO with `memory="none"` and every encoder, three seeds; those for images see the maze's three bits as an image. Beside
+them, the same encoder in front of an LSTM, which must solve the maze: it sees well enough. Runs go to `runs/encoders`;
+the report goes to `results/encoders`.
+"""
+
+import csv
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from memagents.encoders import list_encoders
+from memagents.runs.config import TrainConfig
+from memagents.runs.results import RunResult
+from memagents.studies.comparison import train_cells
+from memagents.studies.report import csv_line, distinct, origins
+from memagents.studies.statistics import mean_interval
+
+RUNS, RESULTS = Path("runs/encoders"), Path("results/encoders")
+IMAGES = ("cnn", "neocognitron")
+MEMORIES = ("none", "lstm")
+SEEDS = range(3)
+
+README = """# Encoders without memory
+
+*Does an encoder that has no memory stay at chance in the T-maze (corridor 10), however well it sees?*
+
+{table}
+
+Success rate of the last model over {episodes} episodes; mean over seeds with the 95 % percentile-bootstrap interval of
+the mean. Chance is 0.5: at the junction both signs look the same. `cnn` and `neocognitron` see the bits as an image.
+PPO with the defaults of the package; [runs.csv](runs.csv) has every run. Made by `python scripts/encoders.py`.
+
+What this does not show: how good an encoder is where seeing is hard.
+
+{origin}
+"""
+
+
+def cells() -> list[TrainConfig]:
+    """The runs, seeds of a combination next to each other."""
+    return [
+        TrainConfig(
+            env="memagents_envs:MemAgents/TMaze-v0",
+            env_kwargs={"corridor_length": 10, "pixels": encoder in IMAGES},
+            encoder=encoder,
+            memory=memory,
+            seed=seed,
+            n_envs=32,
+            timesteps=80_000,
+            threads=1,
+            folder=RUNS / f"{encoder}-{memory}-seed{seed}",
+        )
+        for encoder in list_encoders()
+        for memory in MEMORIES
+        for seed in SEEDS
+    ]
+
+
+def table(runs: Sequence[RunResult]) -> str:
+    """One row for each encoder."""
+    lines = ["| encoder | " + " | ".join(f"memory {memory}" for memory in MEMORIES) + " |"]
+    lines.append("|:--|" + "--:|" * len(MEMORIES))
+    for encoder in list_encoders():
+        scores = [
+            [run.score for run in runs if run.config.encoder == encoder and run.config.memory == m] for m in MEMORIES
+        ]
+        lines.append(f"| {encoder} | " + " | ".join(map(show, scores)) + " |")
+    return "\n".join(lines)
+
+
+def show(scores: Sequence[float]) -> str:
+    """Mean, interval and every seed."""
+    if not scores:
+        return "not run"
+    interval = mean_interval(np.array(scores))
+    bounds = "fewer than 3 seeds" if interval is None else f"{interval[0]:.2f}, {interval[1]:.2f}"
+    return f"{np.mean(scores):.2f} [{bounds}] ({' '.join(f'{score:.2f}' for score in scores)})"
+
+
+def main() -> int:
+    study = train_cells(cells(), RUNS, jobs=1)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    episodes = " or ".join(distinct(len(run.evaluation.returns) for run in study.runs))
+    origin = "\n".join(f"- {name}: {', '.join(values)}" for name, values in origins(study.runs).items())
+    page = README.format(table=table(study.runs), episodes=episodes, origin=origin)
+    (RESULTS / "README.md").write_text(page, encoding="utf-8")
+    lines = [{"encoder": run.config.encoder, **csv_line(run, RUNS)} for run in study.runs]
+    with (RESULTS / "runs.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, lines[0])
+        writer.writeheader()
+        writer.writerows(lines)
+    print(table(study.runs))
+    return 1 if study.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
