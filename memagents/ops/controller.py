@@ -1,0 +1,123 @@
+"""The network that drives an external memory: from an input and the words read last it makes an interface vector.
+
+Axes: T time, B batch rows, D input features, H hidden features, C features of the cell (H, or none), G gates,
+I features of the interface vector, R words read, W features of a word.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Literal, TypeAlias, TypeVar
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from memagents.ops.initialisation import linear
+from memagents.ops.recurrence import check_positive
+
+StateT = TypeVar("StateT", bound=tuple[Tensor, ...])
+
+ControllerKind: TypeAlias = Literal["lstm", "feedforward"]
+
+
+class Controller(nn.Module):
+    """One layer that reads the input and the words read last; its hidden vector makes the interface vector.
+
+    An "lstm" reads its own hidden vector too, and has a cell. A "feedforward" layer of tanh units remembers nothing, so
+    that all memory is external.
+
+    Weights are normal with variance 1/(features read), for the input and for the words apart, so that neither drowns
+    the other; those that read the hidden vector are orthogonal for each gate; biases are zero.
+
+    Args:
+        kind: "lstm" or "feedforward".
+        input_size: features of an input, D.
+        read_size: features of all words read at a step together, RW.
+        hidden_size: features of the hidden vector, H.
+        interface_size: features of the interface vector, I.
+
+    Raises:
+        ValueError: for another kind, or a size below 1.
+    """
+
+    def __init__(
+        self, kind: ControllerKind, input_size: int, read_size: int, hidden_size: int, interface_size: int
+    ) -> None:
+        if kind not in _ACTIVATIONS:
+            raise ValueError(f"controller must be one of {', '.join(_ACTIVATIONS)}, got {kind!r}")
+        check_positive(hidden_size=hidden_size)
+        super().__init__()
+        self.kind, self.hidden_size = kind, hidden_size
+        self.cell_size, num_gates = (hidden_size, 4) if kind == "lstm" else (0, 1)
+        self.from_input = linear(input_size, num_gates * hidden_size)
+        self.from_past = linear(read_size + self.cell_size, num_gates * hidden_size, bias=False)
+        self.interface = linear(hidden_size, interface_size)
+        with torch.no_grad():
+            self.from_past.weight[:, :read_size].normal_(std=read_size**-0.5)
+            for gate in self.from_past.weight[:, read_size:].chunk(num_gates):
+                nn.init.orthogonal_(gate)
+
+    def zeros(self, batch_size: int) -> tuple[Float[Tensor, "B H"], Float[Tensor, "B C"]]:
+        """A hidden vector and a cell of zeros for every row."""
+        weight = self.from_input.weight
+        return weight.new_zeros(batch_size, self.hidden_size), weight.new_zeros(batch_size, self.cell_size)
+
+    def forward(
+        self,
+        from_input: Float[Tensor, "B GH"],
+        reads: Float[Tensor, "B R W"],
+        hidden: Float[Tensor, "B H"],
+        cell: Float[Tensor, "B C"],
+    ) -> tuple[Float[Tensor, "B H"], Float[Tensor, "B C"], Float[Tensor, "B I"]]:
+        """One step.
+
+        Args:
+            from_input: what the input adds to the gates, `self.from_input(x)`; for a sequence it is made at once.
+            reads: the words read last.
+            hidden: the hidden vector of the step before.
+            cell: the cell of the step before.
+
+        Returns:
+            The hidden vector, the cell and the interface vector.
+        """
+        past = torch.cat([reads.flatten(1), hidden], 1) if self.cell_size else reads.flatten(1)
+        gates = torch.addmm(from_input, past, self.from_past.weight.mT)
+        hidden, cell = _ACTIVATIONS[self.kind](gates, cell)
+        return hidden, cell, self.interface(hidden)
+
+
+def unroll(
+    advance: Callable[[Tensor, StateT], StateT],
+    from_inputs: Float[Tensor, "T B GH"],
+    episode_starts: Bool[Tensor, "T B"],
+    state: StateT,
+    reset: Callable[[StateT, Tensor], StateT],
+) -> Iterator[StateT]:
+    """The state after every step.
+
+    Args:
+        advance: `(from_input [B, GH], state)` -> the next state.
+        from_inputs: what the inputs add to the controller's gates.
+        episode_starts: true where an episode begins.
+        state: what was held before the first step.
+        reset: `(state, where)` -> the state with the rows marked in `where` replaced by the initial one.
+    """
+    some_row_starts = episode_starts.any(1).tolist()
+    for from_input, starts, some_start in zip(from_inputs, episode_starts, some_row_starts, strict=True):
+        if some_start:
+            state = reset(state, starts)
+        state = advance(from_input, state)
+        yield state
+
+
+def _lstm(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    """The equations of `memories/lstm.py`."""
+    input_gate, forget_gate, content, output_gate = gates.chunk(4, -1)
+    cell = torch.sigmoid(forget_gate) * cell + torch.sigmoid(input_gate) * torch.tanh(content)
+    return torch.sigmoid(output_gate) * torch.tanh(cell), cell
+
+
+def _feedforward(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.tanh(gates), cell
+
+
+_ACTIVATIONS = {"lstm": _lstm, "feedforward": _feedforward}
