@@ -3,7 +3,7 @@
 import difflib
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from memagents.memories.base import Memory
 
@@ -54,12 +54,29 @@ def memory_options(name: str) -> dict[str, inspect.Parameter]:
 
 
 def check_memory_options(name: str, options: dict[str, Any]) -> None:
-    """Raises ValueError if the memory `name` is unknown or has no such option; the message lists the valid ones."""
+    """Raises ValueError if the memory `name` is unknown, has no such option, or the option is of another kind.
+
+    The message lists the valid names, or what the value can be.
+    """
     valid = memory_options(name)
-    for option in options:
+    for option, value in options.items():
         if option not in valid:
             known = ", ".join(valid) or "none at all"
             raise ValueError(f"memory {name!r} has no option {option!r}; its options are: {known}")
+        kind = valid[option].annotation
+        if not fits(value, kind):
+            choices = get_args(kind) or {bool: (True, False)}.get(kind)
+            expected = f"one of {', '.join(map(str, choices))}" if choices else f"of type {kind.__name__}"
+            raise ValueError(f"memory {name!r}: {option} must be {expected}, got {value!r}")
+
+
+def fits(value: Any, kind: Any) -> bool:
+    """Whether a value is of the kind an option is annotated with; kinds that are not known here are let through."""
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if kind in (int, float):
+        return isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
+    return isinstance(value, kind) if kind in (bool, str) else True
 
 
 def make_memory(name: str, *, input_size: int, **options: Any) -> Memory[Any]:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from memagents.memories import make_memory
+from memagents.memories.memn2n import MemN2N
 
 D, H, N, T = 3, 6, 4, 9
 START = 3
@@ -124,7 +125,7 @@ def test_a_key_value_network_finds_what_followed_the_last_time():
 
 def test_an_unknown_tying_is_refused(unchecked):
     with pytest.raises(ValueError, match="tying must be 'adjacent' or 'layerwise', got 'none'"):
-        make_memory("memn2n", input_size=D, tying="none")
+        MemN2N(input_size=D, tying="none")
 
 
 def test_frames_are_stacked_from_the_oldest_with_zeros_before_the_episode():

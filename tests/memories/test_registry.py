@@ -23,6 +23,26 @@ def test_an_unknown_option_is_answered_with_the_valid_ones():
         make_memory("none", input_size=3, hidden_size=8)
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("links", "maybe", "one of True, False"),
+        ("links", 1, "one of True, False"),
+        ("controller", "gru", "one of lstm, feedforward"),
+        ("memory_size", "many", "of type int"),
+        ("memory_size", True, "of type int"),
+        ("memory_size", 8.0, "of type int"),
+    ],
+)
+def test_an_option_of_another_kind_is_answered_with_what_it_can_be(option, value, expected):
+    with pytest.raises(ValueError, match=f"memory 'dnc': {option} must be {expected}, got {value!r}"):
+        make_memory("dnc", input_size=3, **{option: value})
+
+
+def test_a_whole_number_is_a_float_too(unchecked):
+    assert make_memory("gtrxl", input_size=3, gate_bias=1).output_size == 48
+
+
 @pytest.mark.parametrize(("option", "value"), [("hidden_size", 0), ("num_layers", 0), ("hidden_size", -3)])
 def test_an_impossible_size_is_named(option, value):
     with pytest.raises(ValueError, match=f"{option} must be an integer of at least 1, got {value}"):
