@@ -1,1 +1,4 @@
-"""Tensors in, tensors out: the pieces memories unroll with. Every one of them handles episode starts."""
+"""Tensors in, tensors out: the pieces memories unroll with.
+
+What runs over time handles episode starts; `addressing` sees one step, and leaves them to `controller.unroll`.
+"""
