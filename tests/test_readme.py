@@ -12,7 +12,7 @@ README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 def test_the_memory_added_in_one_file_trains_with_both_algorithms(tmp_path, monkeypatch):
     (code,) = re.findall(r"<!-- This block runs as a test. -->\n```python\n(.*?)```", README, re.DOTALL)
-    monkeypatch.setattr(registry, "_MEMORIES", dict(registry._MEMORIES))
+    monkeypatch.setattr(registry._MEMORIES, "_classes", dict(registry._MEMORIES._classes))
     (tmp_path / "decay.py").write_text(code, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     decay = __import__("decay")

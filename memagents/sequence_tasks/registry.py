@@ -1,15 +1,19 @@
 """Tasks by name: `make_task("copy", max_length=10)`."""
 
 import dataclasses
-import difflib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from memagents.registry import Registry
 from memagents.sequence_tasks.base import Task
 
 AnyTask = TypeVar("AnyTask", bound=type[Task])
 
-_TASKS: dict[str, type[Task]] = {}
+_TASKS: Registry[Task] = Registry("task")
+
+list_tasks = _TASKS.names
+task_class = _TASKS.find
+check_task_options = _TASKS.check
 
 
 def register_task(name: str) -> Callable[[AnyTask], AnyTask]:
@@ -20,32 +24,10 @@ def register_task(name: str) -> Callable[[AnyTask], AnyTask]:
     """
 
     def register(task_class: AnyTask) -> AnyTask:
-        known = _TASKS.get(name)
-        if known is not None and known.__qualname__ != task_class.__qualname__:
-            raise ValueError(f"the task name {name!r} is taken by {known.__qualname__}; choose another name")
-        task_class.name = name
-        _TASKS[name] = task_class
+        _TASKS.register(name)(task_class).name = name
         return task_class
 
     return register
-
-
-def list_tasks() -> list[str]:
-    """The registered names, in alphabetical order."""
-    return sorted(_TASKS)
-
-
-def task_class(name: str) -> type[Task]:
-    """The class registered under `name`.
-
-    Raises:
-        ValueError: if there is none; the message suggests the nearest name.
-    """
-    if name in _TASKS:
-        return _TASKS[name]
-    near = difflib.get_close_matches(name, _TASKS, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise ValueError(f"unknown task {name!r}: {hint}registered are {', '.join(list_tasks())}")
 
 
 def make_task(name: str, **options: Any) -> Task:
@@ -54,9 +36,8 @@ def make_task(name: str, **options: Any) -> Task:
     Raises:
         ValueError: for an unknown name or option, or an option out of its range.
     """
-    chosen = task_class(name)
-    check_task_options(chosen, options)
-    return chosen(**options)
+    check_task_options(name, options)
+    return task_class(name)(**options)
 
 
 def vary_task(task: Task, **options: Any) -> Task:
@@ -65,7 +46,7 @@ def vary_task(task: Task, **options: Any) -> Task:
     Raises:
         ValueError: for an unknown option, or one that changes what goes into the memory or is read from it.
     """
-    check_task_options(type(task), options)
+    check_task_options(task.name, options)
     varied = dataclasses.replace(task, **options)
     sizes = [(other.input_size, other.target_size) for other in (task, varied)]
     if sizes[0] != sizes[1]:
@@ -74,12 +55,3 @@ def vary_task(task: Task, **options: Any) -> Task:
             "a reader cannot be carried over"
         )
     return varied
-
-
-def check_task_options(task_class: type[Task], options: dict[str, Any]) -> None:
-    """Raises ValueError if the task has no such option; the message lists the valid ones."""
-    valid = [field.name for field in dataclasses.fields(task_class)]
-    for option in options:
-        if option not in valid:
-            known = ", ".join(valid)
-            raise ValueError(f"task {task_class.name!r} has no option {option!r}; its options are: {known}")

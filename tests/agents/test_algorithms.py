@@ -182,7 +182,7 @@ def test_training_runs_no_python_loop_over_time(algorithm, memory, monkeypatch):
 
 @algorithms
 def test_a_memory_from_outside_the_package_is_trained_like_ours(algorithm, monkeypatch):
-    monkeypatch.setattr(registry, "_MEMORIES", dict(registry._MEMORIES))
+    monkeypatch.setattr(registry._MEMORIES, "_classes", dict(registry._MEMORIES._classes))
 
     class EchoState(NamedTuple):
         last: torch.Tensor

@@ -198,7 +198,7 @@ def test_a_taken_name_is_refused_and_registering_the_same_class_again_is_not():
         ("copy_memory", {"delay": 0}, "delay must be an integer of at least 1"),
         ("one_shot_classification", {"sight": 11}, "sight must be from 1 to samples_per_class, 10; got 11"),
         ("one_shot_classification", {"num_classes": 1}, "num_classes must be at least 2"),
-        ("stories", {"supporting_facts": 4}, "supporting_facts must be 1, 2 or 3, got 4"),
+        ("stories", {"supporting_facts": 4}, "supporting_facts must be one of 1, 2, 3, got 4"),
         ("stories", {"supporting_facts": 3, "min_sentences": 2}, "min_sentences must not be below supporting_facts, 3"),
         ("multi_query_recall", {"num_pairs": 33}, "num_pairs must not be above num_keys, 32; got 33"),
         ("multi_query_recall", {"question_steps": 7}, "num_pairs must not be above question_steps, 7; got 8"),
