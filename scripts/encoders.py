@@ -82,7 +82,7 @@ def show(scores: Sequence[float]) -> str:
 
 
 def main() -> int:
-    study = train_cells(cells(), RUNS, jobs=1)
+    study = train_cells(cells(), RUNS, jobs=2)
     RESULTS.mkdir(parents=True, exist_ok=True)
     episodes = " or ".join(distinct(len(run.evaluation.returns) for run in study.runs))
     origin = "\n".join(f"- {name}: {', '.join(values)}" for name, values in origins(study.runs).items())
