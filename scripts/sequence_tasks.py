@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 import tyro
-from sequence_tasks_experiments import EXPERIMENTS, Experiment
+from sequence_tasks_claims import Experiment
+from sequence_tasks_experiments import EXPERIMENTS
 from sequence_tasks_report import write_report
 
 from memagents.runs.folder import write_json

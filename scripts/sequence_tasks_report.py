@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
-from sequence_tasks_experiments import EXPERIMENTS, Experiment, Mark
+from sequence_tasks_claims import Experiment, Mark
+from sequence_tasks_experiments import EXPERIMENTS
 
 from memagents.runs.provenance import provenance
 from memagents.studies.curves import COLOURS

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from memagents.memories.base import Memory
 from memagents.memories.registry import register_memory
-from memagents.ops.attention import episode_time, keep
+from memagents.ops.attention import keep
+from memagents.ops.episodes import episode_time
 from memagents.ops.recurrence import check_positive
 
 

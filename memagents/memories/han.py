@@ -16,6 +16,7 @@ from memagents.memories.base import Memory
 from memagents.memories.gru import GRU, GRUState
 from memagents.memories.registry import register_memory
 from memagents.ops.chunks import Chunks, find_chunks, in_order, last_ring, rows
+from memagents.ops.initialisation import linear
 from memagents.ops.recurrence import check_positive
 
 QUERIES = "input", "constant"
@@ -257,14 +258,6 @@ class HAN(Memory[HANState]):
             _, state, weights = self._step(x, self.reset(state, start))
             steps.append(state._asdict() | weights)
         return {name: torch.stack([step[name] for step in steps]) for name in steps[0]}
-
-
-def linear(input_size: int, output_size: int, gain: float = 1.0) -> nn.Linear:
-    """An affine map with weights of variance gain² / inputs and zero biases."""
-    layer = nn.Linear(input_size, output_size)
-    nn.init.normal_(layer.weight, std=gain * input_size**-0.5)
-    nn.init.zeros_(layer.bias)
-    return layer
 
 
 def weighted(weights: Float[Tensor, "B Q"], vectors: Float[Tensor, "B Q D"]) -> Float[Tensor, "B D"]:

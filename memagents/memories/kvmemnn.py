@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from memagents.memories.base import Memory
 from memagents.memories.registry import register_memory
-from memagents.ops.attention import by_age, by_context, episode_time, keep, past, weights_beside_blank
+from memagents.ops.attention import by_age, by_context, keep, past, weights_beside_blank
+from memagents.ops.episodes import episode_time
 from memagents.ops.recurrence import check_positive
 
 

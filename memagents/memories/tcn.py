@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from memagents.memories.base import Memory
 from memagents.memories.registry import register_memory
 from memagents.ops.convolution import causal_convolution, causal_convolution_step, pointwise, steps_since_start
+from memagents.ops.initialisation import linear
 from memagents.ops.recurrence import check_positive
 
 
@@ -84,9 +85,7 @@ class Block(nn.Module):
         self.second = Convolution(hidden_size, hidden_size, kernel_size, dilation, gain)
         self.around = None
         if input_size != hidden_size:
-            self.around = nn.Linear(input_size, hidden_size)
-            nn.init.normal_(self.around.weight, std=input_size**-0.5)
-            nn.init.zeros_(self.around.bias)
+            self.around = linear(input_size, hidden_size)
 
     def step(
         self, x: Float[Tensor, "B C"], first: Float[Tensor, "B C Q"], second: Float[Tensor, "B H Q"]

@@ -17,13 +17,13 @@ from memagents.ops.attention import (
     attention_weights,
     by_age,
     check_heads,
-    episode_time,
     keep,
     merge_heads,
     sinusoid,
     split_heads,
     visible,
 )
+from memagents.ops.episodes import episode_time
 from memagents.ops.initialisation import linear
 from memagents.ops.recurrence import check_positive
 

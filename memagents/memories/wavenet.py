@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from memagents.memories.base import Memory
 from memagents.memories.registry import register_memory
 from memagents.ops.convolution import causal_convolution, causal_convolution_step, pointwise, steps_since_start
+from memagents.ops.initialisation import linear
 from memagents.ops.recurrence import check_positive
 
 
@@ -44,7 +45,7 @@ class Layer(nn.Module):
         self.weight = nn.Parameter(weight)
         self.bias = nn.Parameter(torch.zeros(2 * hidden_size))
         self.dilation = dilation
-        self.residual = None if is_last else _linear(hidden_size, hidden_size, gain=1.0)
+        self.residual = None if is_last else linear(hidden_size, hidden_size, gain=1.0)
 
     def step(
         self, x: Float[Tensor, "B H"], queue: Float[Tensor, "B H Q"]
@@ -100,13 +101,13 @@ class WaveNet(Memory[WaveNetState]):
         super().__init__(input_size, output_size=hidden_size)
         dilations = [2**level for level in range(num_layers)] * num_stacks
         depth = len(dilations)
-        self.from_input = _linear(input_size, hidden_size, gain=1.0)
+        self.from_input = linear(input_size, hidden_size)
         self.layers = nn.ModuleList(
             Layer(hidden_size, kernel_size, dilation, is_last=number == depth)
             for number, dilation in enumerate(dilations, start=1)
         )
-        self.skip = _linear(depth * hidden_size, hidden_size, gain=2.0)
-        self.head = nn.ModuleList(_linear(hidden_size, hidden_size, gain=2.0) for _ in range(2))
+        self.skip = linear(depth * hidden_size, hidden_size, gain=2**0.5)
+        self.head = nn.ModuleList(linear(hidden_size, hidden_size, gain=2**0.5) for _ in range(2))
         self.queue_lengths: list[int] = [(kernel_size - 1) * dilation for dilation in dilations]
 
     @property
@@ -125,8 +126,8 @@ class WaveNet(Memory[WaveNetState]):
             contents.append(z)
             queues.append(queue)
         output = self.skip(torch.cat(contents, 1))
-        for linear in self.head:
-            output = linear(torch.relu(output))
+        for last in self.head:
+            output = last(torch.relu(output))
         return output, WaveNetState(torch.cat(queues, -1))
 
     def forward(
@@ -157,19 +158,11 @@ class WaveNet(Memory[WaveNetState]):
             queues.append(queue)
             gates.append(opened)
         outputs = pointwise(torch.cat(contents, 1), self.skip)
-        for linear in self.head:
-            outputs = pointwise(torch.relu(outputs), cast(nn.Linear, linear))
+        for last in self.head:
+            outputs = pointwise(torch.relu(outputs), cast(nn.Linear, last))
         return outputs.permute(2, 0, 1), WaveNetState(torch.cat(queues, -1)), gates
 
     def _with_queues(self, state: WaveNetState) -> Iterator[tuple[Layer, Tensor]]:
         """Every layer with its queue."""
         queues = torch.split(state.queues, self.queue_lengths, -1)
         return zip(cast(Iterable[Layer], self.layers), queues, strict=True)
-
-
-def _linear(input_size: int, output_size: int, gain: float) -> nn.Linear:
-    """A linear map with normal weights of variance gain/fan-in, and no bias at first."""
-    linear = nn.Linear(input_size, output_size)
-    nn.init.normal_(linear.weight, std=(gain / input_size) ** 0.5)
-    nn.init.zeros_(linear.bias)
-    return linear

@@ -15,13 +15,6 @@ from torch.nn import functional as F
 from memagents.ops.recurrence import check_positive
 
 
-def episode_time(episode_starts: Bool[Tensor, "T B"], time: Int[Tensor, " B"]) -> Int[Tensor, "B T"]:
-    """Steps since the start of the episode, where `time` steps of it lie before the sequence."""
-    step = torch.arange(len(episode_starts), device=time.device)
-    start = torch.where(episode_starts.T, step, -1).cummax(1).values
-    return torch.where(start < 0, time[:, None] + step, step - start)
-
-
 def ages(length: int, window: int, device: torch.device) -> Int[Tensor, "T C"]:
     """How many steps before step t of the sequence entry c of its context was; below zero, it is still to come."""
     step = torch.arange(length, device=device)[:, None]

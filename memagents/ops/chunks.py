@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from memagents.ops.episodes import episode_time
 from memagents.ops.placement import pick, spread
 
 
@@ -66,8 +67,7 @@ def find_chunks(episode_starts: Bool[Tensor, "T B"], steps: Int[Tensor, " B"], s
         steps: steps of the running episode that were taken before the batch.
         size: steps of a chunk.
     """
-    time = torch.arange(len(episode_starts), device=steps.device)[:, None]
-    since = time - torch.where(episode_starts, time, -steps).cummax(0).values
+    since = episode_time(episode_starts, steps).T
     opens = since % size == 0
     opens[0] = False  # the chunk that a row is in at time 0 is its column 0, whether it began before or begins now
     column = opens.cumsum(0)

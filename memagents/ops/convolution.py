@@ -15,8 +15,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-LONG_AGO = -(2**60)
-"""The time of the last episode start in a row that has none: further back than any tap reaches."""
+from memagents.ops.episodes import episode_time
+
+VERY_MANY = 2**60
+"""Steps since the start of an episode that began before the sequence: further back than any tap reaches."""
 
 
 def steps_since_start(episode_starts: Bool[Tensor, "T B"]) -> Int[Tensor, "B 1 T"] | None:
@@ -27,9 +29,8 @@ def steps_since_start(episode_starts: Bool[Tensor, "T B"]) -> Int[Tensor, "B 1 T
     """
     if not episode_starts[1:].any():
         return None
-    time = torch.arange(len(episode_starts), device=episode_starts.device)[:, None]
-    last_start = torch.where(episode_starts, time, LONG_AGO).cummax(0).values
-    return (time - last_start).T[:, None]
+    before = torch.full_like(episode_starts[0], VERY_MANY, dtype=torch.int64)
+    return episode_time(episode_starts, before)[:, None]
 
 
 def causal_convolution(

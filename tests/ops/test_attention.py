@@ -12,7 +12,6 @@ from memagents.ops.attention import (
     by_age,
     by_context,
     check_heads,
-    episode_time,
     keep,
     merge_heads,
     past,
@@ -21,6 +20,7 @@ from memagents.ops.attention import (
     visible,
     weights_beside_blank,
 )
+from memagents.ops.episodes import episode_time
 
 T, B, W = 9, 3, 4
 
