@@ -1,35 +1,43 @@
 """Environments that need memory, natively batched. Importing this package registers them with gymnasium:
 
     gymnasium.make("memagents_envs:MemAgents/TMaze-v0", corridor_length=5)
-    gymnasium.make_vec("memagents_envs:MemAgents/TMaze-v0", num_envs=8, vectorization_mode="vector_entry_point")
+    gymnasium.make_vec("memagents_envs:MemAgents/TMazeHard-v0", num_envs=8, vectorization_mode="vector_entry_point")
 
+Every family has an id of its own, which takes all its knobs, and one for each of its grades: Easy, Medium and Hard.
 They are registered without `max_episode_steps`, since every family owns its time limit.
 """
 
 from gymnasium import register
 
-from memagents_envs.batched import BatchedEnv, Transition
+from memagents_envs.batched import BatchedEnv, Snapshot, Transition
 from memagents_envs.repeat_previous import RepeatPrevious, SingleRepeatPrevious
 from memagents_envs.single import SingleEnv
 from memagents_envs.t_maze import SingleTMaze, TMaze
 
 __all__ = [
+    "FAMILIES",
     "BatchedEnv",
     "RepeatPrevious",
     "SingleEnv",
     "SingleRepeatPrevious",
     "SingleTMaze",
+    "Snapshot",
     "TMaze",
     "Transition",
 ]
 
-register(
-    "MemAgents/TMaze-v0",
-    entry_point="memagents_envs.t_maze:SingleTMaze",
-    vector_entry_point="memagents_envs.t_maze:TMaze",
-)
-register(
-    "MemAgents/RepeatPrevious-v0",
-    entry_point="memagents_envs.repeat_previous:SingleRepeatPrevious",
-    vector_entry_point="memagents_envs.repeat_previous:RepeatPrevious",
-)
+FAMILIES: dict[str, type[SingleEnv]] = {
+    "TMaze": SingleTMaze,
+    "RepeatPrevious": SingleRepeatPrevious,
+}
+"""The single environment of every family, by the name in its ids; its `family` is the batched one."""
+
+for name, single in FAMILIES.items():
+    module = single.__module__
+    for grade, knobs in {"": {}, **single.family.grades}.items():
+        register(
+            f"MemAgents/{name}{grade}-v0",
+            entry_point=f"{module}:{single.__name__}",
+            vector_entry_point=f"{module}:{single.family.__name__}",
+            kwargs=knobs,
+        )

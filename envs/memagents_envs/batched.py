@@ -6,8 +6,9 @@ lives through exactly the episodes of a single environment seeded with s + i, ho
 Axes: B rows of the batch (`num_envs`), N and k as the families name them.
 """
 
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
@@ -37,6 +38,14 @@ class Transition(NamedTuple):
     """Whether an episode that ends now is a success; None where the family defines no success."""
 
 
+class Snapshot(NamedTuple):
+    """All that decides what a batch does next, copied. See `BatchedEnv.get_state`."""
+
+    arrays: dict[str, Array]
+    generators: list[Mapping[str, Any]]
+    ended: Bools
+
+
 class BatchedEnv(VectorEnv[Array, Array, Array], ABC):
     """A batch of partially observed environments in NumPy, with autoreset SAME_STEP.
 
@@ -52,6 +61,8 @@ class BatchedEnv(VectorEnv[Array, Array, Array], ABC):
             write into them to set a situation up. `state["step"]` counts the steps of the episode.
         best_return: the expected return of the best policy that sees the hidden state.
         memoryless_return: the expected return of the best policy that sees the current observation only.
+        memory_steps: over how many steps something must be remembered, at the most.
+        memory_bits: how many bits of the past the best policy must hold at once, at the most.
         generators: the random generator of every row.
 
     Args:
@@ -70,11 +81,19 @@ class BatchedEnv(VectorEnv[Array, Array, Array], ABC):
         "render_fps": 4,
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
+    tests: ClassVar[str]
+    """What of memory the family puts to the test, in a few words."""
+    knob: ClassVar[str]
+    """The argument that makes the task harder, and what it measures: "corridor_length: steps to remember the sign"."""
+    grades: ClassVar[dict[str, dict[str, Any]]]
+    """The knobs of the ids that end in Easy, Medium and Hard."""
     legend: ClassVar[tuple[tuple[str, tuple[int, int, int]], ...]]
     """What `glyphs` counts through: the character and the colour of every kind of cell."""
 
     best_return: float
     memoryless_return: float
+    memory_steps: int
+    memory_bits: float
 
     def __init__(
         self,
@@ -177,6 +196,33 @@ class BatchedEnv(VectorEnv[Array, Array, Array], ABC):
         self.state["step"][rows] = 0
         self._ended[rows] = False
 
+    def get_state(self) -> Snapshot:
+        """All that decides what comes next, copied: hidden state, random generators, and which episodes have ended."""
+        return Snapshot(
+            {name: array.copy() for name, array in self.state.items()},
+            [copy.deepcopy(generator.bit_generator.state) for generator in self.generators],
+            self._ended.copy(),
+        )
+
+    def set_state(self, snapshot: Snapshot) -> None:
+        """Goes on exactly from where `get_state` was called, on this environment or one made alike.
+
+        Raises:
+            ValueError: for a snapshot of another family or of other sizes; nothing has changed then.
+        """
+        got = {name: (array.shape, array.dtype) for name, array in snapshot.arrays.items()}
+        expected = {name: (array.shape, array.dtype) for name, array in self.state.items()}
+        if got != expected:
+            raise ValueError(
+                f"the snapshot must come from {type(self).__name__} with the same rows and knobs: expected arrays "
+                f"{expected}, got {got}"
+            )
+        for name, array in snapshot.arrays.items():
+            self.state[name][...] = array
+        for generator, bits in zip(self.generators, snapshot.generators, strict=True):
+            generator.bit_generator.state = bits
+        self._ended = snapshot.ended.copy()
+
     def render(self) -> tuple[Frame, ...] | None:
         """A frame for every row in the chosen render mode; None if none was chosen."""
         if self.render_mode is None:
@@ -245,3 +291,15 @@ def whole_number(name: str, value: Any, low: int, high: int | None = None) -> in
         allowed = f"of at least {low}" if high is None else f"from {low} to {high}"
         raise ValueError(f"{name} must be a whole number {allowed}, got {value!r}")
     return int(value)
+
+
+def number(name: str, value: Any, low: float, high: float) -> float:
+    """`value` as a float.
+
+    Raises:
+        ValueError: if it is no number, undefined, or not between `low` and `high` (inclusive).
+    """
+    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not is_number or not low <= value <= high:  # an undefined number compares false
+        raise ValueError(f"{name} must be a number from {low} to {high}, got {value!r}")
+    return float(value)

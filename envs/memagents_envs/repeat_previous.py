@@ -43,6 +43,13 @@ class RepeatPrevious(BatchedEnv):
         ValueError: if a number is out of its range.
     """
 
+    tests = "a sliding buffer: what was seen a constant number of steps ago"
+    knob = "k: cards to hold at once, in order"
+    grades: ClassVar = {
+        "Easy": {"k": 4, "num_decks": 1},
+        "Medium": {"k": 32, "num_decks": 2},
+        "Hard": {"k": 64, "num_decks": 3},
+    }
     legend: ClassVar = (
         (" ", (226, 226, 220)),
         ("♠", (40, 44, 52)),
@@ -62,6 +69,8 @@ class RepeatPrevious(BatchedEnv):
         self.best_return = 1.0
         other_suit = self.num_cards / NUM_SUITS / (self.num_cards - 1)
         self.memoryless_return = 1.0 if self.k == 1 else 2 * other_suit - 1
+        self.memory_steps = self.k - 1
+        self.memory_bits = 2.0 * (self.k - 1)
 
     def begin(self, rows: Integers) -> None:
         for row in rows:
@@ -93,5 +102,4 @@ class RepeatPrevious(BatchedEnv):
 class SingleRepeatPrevious(SingleEnv):
     """One `RepeatPrevious` as a `gymnasium.Env`, with the same knobs."""
 
-    def __init__(self, k: int = 4, num_decks: int = 1, render_mode: str | None = None) -> None:
-        super().__init__(RepeatPrevious(1, k, num_decks, render_mode))
+    family = RepeatPrevious

@@ -1,26 +1,32 @@
 """A natively batched environment as a single one."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
 
-from memagents_envs.batched import Array, BatchedEnv, Frame
+from memagents_envs.batched import Array, BatchedEnv, Frame, Snapshot
 
 
 class SingleEnv(gymnasium.Env[Any, Any]):
     """A batch of one as a single `gymnasium.Env`: the same rules, numbers and random stream, and no autoreset.
 
     Args:
-        batch: a family's environment with `num_envs=1`.
+        knobs: those of the family.
+
+    Raises:
+        ValueError: for knobs that the family refuses.
     """
+
+    family: ClassVar[type[Any]]
+    """The batched environment."""
 
     metadata: dict[str, Any] = {  # noqa: RUF012 (gymnasium declares it as an instance attribute)
         name: BatchedEnv.metadata[name] for name in ("render_modes", "render_fps")
     }
 
-    def __init__(self, batch: BatchedEnv) -> None:
-        assert batch.num_envs == 1
+    def __init__(self, **knobs: Any) -> None:
+        batch: BatchedEnv = self.family(num_envs=1, **knobs)
         self.batch = batch
         self.observation_space, self.action_space = batch.single_observation_space, batch.single_action_space
         self.render_mode = batch.render_mode
@@ -43,6 +49,14 @@ class SingleEnv(gymnasium.Env[Any, Any]):
     def oracle(self) -> Any:
         """The best action, computed from the hidden state."""
         return self.batch.oracle()[0]
+
+    def get_state(self) -> Snapshot:
+        """All that decides what comes next, copied."""
+        return self.batch.get_state()
+
+    def set_state(self, snapshot: Snapshot) -> None:
+        """Goes on exactly from where `get_state` was called. See `BatchedEnv.set_state`."""
+        self.batch.set_state(snapshot)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Starts a new episode: from `seed`, or from where the random stream stands."""

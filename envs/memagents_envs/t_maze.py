@@ -59,6 +59,13 @@ class TMaze(BatchedEnv):
         ValueError: if a number is out of its range.
     """
 
+    tests = "retention: one bit over a delay"
+    knob = "corridor_length: steps to remember the sign"
+    grades: ClassVar = {
+        "Easy": {"corridor_length": 10},
+        "Medium": {"corridor_length": 50},
+        "Hard": {"corridor_length": 200},
+    }
     legend: ClassVar = (
         ("#", (40, 44, 52)),
         (".", (226, 226, 220)),
@@ -82,6 +89,8 @@ class TMaze(BatchedEnv):
         self.state["position"] = np.zeros(self.num_envs, np.int64)
         self.best_return = 1.0
         self.memoryless_return = 0.1 if self.corridor_length == 1 else 0.0
+        self.memory_steps = self.corridor_length
+        self.memory_bits = 1.0
 
     def begin(self, rows: Integers) -> None:
         self.state["goal_is_north"][rows] = [self.generators[row].random() < 0.5 for row in rows]
@@ -119,8 +128,7 @@ class TMaze(BatchedEnv):
 class SingleTMaze(SingleEnv):
     """One `TMaze` as a `gymnasium.Env`, with the same knobs."""
 
-    def __init__(self, corridor_length: int = 10, pixels: bool = False, render_mode: str | None = None) -> None:
-        super().__init__(TMaze(1, corridor_length, pixels, render_mode))
+    family = TMaze
 
 
 def as_stripes(bits: Array) -> Array:

@@ -10,7 +10,7 @@ EPISODES = 8000
 
 @pytest.mark.parametrize(("k", "num_decks"), [(4, 1), (1, 1), (2, 1), (51, 1), (32, 2), (64, 3)])
 def test_it_equals_popgyms_environment_when_the_deck_lies_alike(k, num_decks):
-    ours, theirs = SingleRepeatPrevious(k, num_decks), PopgymRepeatPrevious(num_decks=num_decks, k=k)
+    ours, theirs = SingleRepeatPrevious(k=k, num_decks=num_decks), PopgymRepeatPrevious(num_decks=num_decks, k=k)
     rng = np.random.default_rng(0)
     for seed in range(3):
         ours.reset(seed=seed)
