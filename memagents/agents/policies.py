@@ -203,20 +203,19 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
         features = self.extract_features(sequences.observations)
         pi_features, vf_features = features if isinstance(features, tuple) else (features, features)
         starts, state = sequences.episode_starts, sequences.state
-        remembered, actor = self.memory(pi_features.view(*starts.shape, -1), starts, state.actor)
-        latent_pi = self.mlp_extractor.forward_actor(remembered.flatten(0, 1))
+        remembered, actor = _unroll(self.memory, pi_features, starts, state.actor)
+        latent_pi = self.mlp_extractor.forward_actor(remembered)
         critic = state.critic
         if self.critic_memory is not None:
-            remembered, critic = self.critic_memory(vf_features.view(*starts.shape, -1), starts, state.critic)
-        return latent_pi, self.mlp_extractor.forward_critic(remembered.flatten(0, 1)), AgentState(actor, critic)
+            remembered, critic = _unroll(self.critic_memory, vf_features, starts, state.critic)
+        return latent_pi, self.mlp_extractor.forward_critic(remembered), AgentState(actor, critic)
 
     def _act(self, sequences: Sequences) -> tuple[Float[Tensor, "LS H"], State]:
         """`_remember` for the actor alone."""
         obs = sequences.observations
         features = super(ActorCriticPolicy, self).extract_features(obs, self.pi_features_extractor)
-        starts = sequences.episode_starts
-        remembered, actor = self.memory(features.view(*starts.shape, -1), starts, sequences.state.actor)
-        return self.mlp_extractor.forward_actor(remembered.flatten(0, 1)), actor
+        remembered, actor = _unroll(self.memory, features, sequences.episode_starts, sequences.state.actor)
+        return self.mlp_extractor.forward_actor(remembered), actor
 
     def _checked_state(self, state: tuple[np.ndarray, ...], expected: State) -> State:
         """A state that came back from the user as tensors, if it has the fields and shapes `expected` has."""
@@ -251,6 +250,22 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
             # SB3 leaves this one out, and then loads two encoders into one.
             "share_features_extractor": self.share_features_extractor,
         }
+
+
+def _unroll(
+    memory: Memory[Any], features: Float[Tensor, "LS D"], starts: Bool[Tensor, "L S"], state: State
+) -> tuple[Float[Tensor, "LS H"], State]:
+    """Runs a memory over sequences; acting, which is a sequence of one step, takes that step itself.
+
+    The kernels behind `forward` prepare for many steps. Where no episode starts there is nothing to reset either; to
+    ask would make a GPU wait.
+    """
+    if len(starts) > 1:
+        outputs, state = memory(features.view(*starts.shape, -1), starts, state)
+        return outputs.flatten(0, 1), state
+    if starts.is_cuda or starts.any():
+        state = memory.reset(state, starts[0])
+    return memory.step(features, state)
 
 
 class MemoryActorCriticCnnPolicy(MemoryActorCriticPolicy):

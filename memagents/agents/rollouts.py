@@ -107,8 +107,9 @@ class MemoryMixin(OnPolicyAlgorithm):
             callback.update_locals(locals())
             if not callback.on_step():
                 return False
-            self._update_info_buffer(infos, dones)
-            self._bootstrap_truncated(rewards, dones, infos)
+            ended = np.flatnonzero(dones)
+            self._update_info_buffer([infos[i] for i in ended], dones[ended])
+            self._bootstrap_truncated(rewards, ended, infos)
             rollout_buffer.add(
                 self._last_obs,  # type: ignore[arg-type]
                 actions,
@@ -131,9 +132,8 @@ class MemoryMixin(OnPolicyAlgorithm):
     def _episode_starts_tensor(self) -> torch.Tensor:
         return torch.as_tensor(self._last_episode_starts, device=self.device)
 
-    def _bootstrap_truncated(self, rewards: np.ndarray, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
+    def _bootstrap_truncated(self, rewards: np.ndarray, ended: np.ndarray, infos: list[dict[str, Any]]) -> None:
         """Adds to the last reward of a truncated episode the value of what would have come, as remembered."""
-        ended = np.flatnonzero(dones)
         cut = [i for i in ended if infos[i].get("TimeLimit.truncated") and "terminal_observation" in infos[i]]
         if not cut:
             return

@@ -176,7 +176,15 @@ def test_the_same_seed_twice_gives_identical_parameters(algorithm, memory):
 @pytest.mark.parametrize("memory", ["rnn", "lstm", "gru"])
 def test_training_runs_no_python_loop_over_time(algorithm, memory, monkeypatch):
     model = algorithm("MlpPolicy", random_vec_env(), n_steps=16, memory=memory)
-    monkeypatch.setattr(type(model.policy.memory), "step", lambda *args: pytest.fail("step() was called"))
+    train, step = model.train, type(model.policy.memory).step
+
+    def train_without_steps():
+        with monkeypatch.context() as during_updates:
+            during_updates.setattr(type(model.policy.memory), "step", lambda *args: pytest.fail("step() was called"))
+            train()
+        assert type(model.policy.memory).step is step
+
+    monkeypatch.setattr(model, "train", train_without_steps)
     model.learn(128)
 
 
