@@ -10,6 +10,7 @@ They are registered without `max_episode_steps`, since every family owns its tim
 from gymnasium import register
 
 from memagents_envs.batched import BatchedEnv, Snapshot, Transition
+from memagents_envs.repeat_first import RepeatFirst, SingleRepeatFirst
 from memagents_envs.repeat_previous import RepeatPrevious, SingleRepeatPrevious
 from memagents_envs.single import SingleEnv
 from memagents_envs.t_maze import SingleTMaze, TMaze
@@ -17,8 +18,10 @@ from memagents_envs.t_maze import SingleTMaze, TMaze
 __all__ = [
     "FAMILIES",
     "BatchedEnv",
+    "RepeatFirst",
     "RepeatPrevious",
     "SingleEnv",
+    "SingleRepeatFirst",
     "SingleRepeatPrevious",
     "SingleTMaze",
     "Snapshot",
@@ -29,6 +32,7 @@ __all__ = [
 FAMILIES: dict[str, type[SingleEnv]] = {
     "TMaze": SingleTMaze,
     "RepeatPrevious": SingleRepeatPrevious,
+    "RepeatFirst": SingleRepeatFirst,
 }
 """The single environment of every family, by the name in its ids; its `family` is the batched one."""
 

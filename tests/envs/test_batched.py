@@ -23,6 +23,7 @@ CASES = [
     ("RepeatPrevious", {}),
     ("RepeatPrevious", {"k": 1}),
     ("RepeatPrevious", {"k": 30, "num_decks": 2}),
+    ("RepeatFirst", {}),
 ]
 """Every family with knobs that make short episodes, and with knobs at their limits."""
 
