@@ -9,6 +9,7 @@ They are registered without `max_episode_steps`, since every family owns its tim
 
 from gymnasium import register
 
+from memagents_envs.autoencode import Autoencode, SingleAutoencode
 from memagents_envs.batched import BatchedEnv, Snapshot, Transition
 from memagents_envs.repeat_first import RepeatFirst, SingleRepeatFirst
 from memagents_envs.repeat_previous import RepeatPrevious, SingleRepeatPrevious
@@ -17,9 +18,11 @@ from memagents_envs.t_maze import SingleTMaze, TMaze
 
 __all__ = [
     "FAMILIES",
+    "Autoencode",
     "BatchedEnv",
     "RepeatFirst",
     "RepeatPrevious",
+    "SingleAutoencode",
     "SingleEnv",
     "SingleRepeatFirst",
     "SingleRepeatPrevious",
@@ -33,6 +36,7 @@ FAMILIES: dict[str, type[SingleEnv]] = {
     "TMaze": SingleTMaze,
     "RepeatPrevious": SingleRepeatPrevious,
     "RepeatFirst": SingleRepeatFirst,
+    "Autoencode": SingleAutoencode,
 }
 """The single environment of every family, by the name in its ids; its `family` is the batched one."""
 

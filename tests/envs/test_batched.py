@@ -24,6 +24,8 @@ CASES = [
     ("RepeatPrevious", {"k": 1}),
     ("RepeatPrevious", {"k": 30, "num_decks": 2}),
     ("RepeatFirst", {}),
+    ("Autoencode", {}),
+    ("Autoencode", {"order": "forward"}),
 ]
 """Every family with knobs that make short episodes, and with knobs at their limits."""
 
