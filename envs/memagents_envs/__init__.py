@@ -11,6 +11,7 @@ from gymnasium import register
 
 from memagents_envs.autoencode import Autoencode, SingleAutoencode
 from memagents_envs.batched import BatchedEnv, Snapshot, Transition
+from memagents_envs.copy import Copy, SingleCopy
 from memagents_envs.repeat_first import RepeatFirst, SingleRepeatFirst
 from memagents_envs.repeat_previous import RepeatPrevious, SingleRepeatPrevious
 from memagents_envs.single import SingleEnv
@@ -20,9 +21,11 @@ __all__ = [
     "FAMILIES",
     "Autoencode",
     "BatchedEnv",
+    "Copy",
     "RepeatFirst",
     "RepeatPrevious",
     "SingleAutoencode",
+    "SingleCopy",
     "SingleEnv",
     "SingleRepeatFirst",
     "SingleRepeatPrevious",
@@ -37,6 +40,7 @@ FAMILIES: dict[str, type[SingleEnv]] = {
     "RepeatPrevious": SingleRepeatPrevious,
     "RepeatFirst": SingleRepeatFirst,
     "Autoencode": SingleAutoencode,
+    "Copy": SingleCopy,
 }
 """The single environment of every family, by the name in its ids; its `family` is the batched one."""
 

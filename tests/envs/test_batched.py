@@ -26,6 +26,8 @@ CASES = [
     ("RepeatFirst", {}),
     ("Autoencode", {}),
     ("Autoencode", {"order": "forward"}),
+    ("Copy", {"num_symbols": 1, "alphabet_size": 2, "delay": 0}),
+    ("Copy", {"num_symbols": 3, "alphabet_size": 26, "order": "reverse"}),
 ]
 """Every family with knobs that make short episodes, and with knobs at their limits."""
 
