@@ -12,6 +12,7 @@ from gymnasium import register
 from memagents_envs.autoencode import Autoencode, SingleAutoencode
 from memagents_envs.batched import BatchedEnv, Snapshot, Transition
 from memagents_envs.copy import Copy, SingleCopy
+from memagents_envs.key_value_recall import KeyValueRecall, SingleKeyValueRecall
 from memagents_envs.repeat_first import RepeatFirst, SingleRepeatFirst
 from memagents_envs.repeat_previous import RepeatPrevious, SingleRepeatPrevious
 from memagents_envs.single import SingleEnv
@@ -22,11 +23,13 @@ __all__ = [
     "Autoencode",
     "BatchedEnv",
     "Copy",
+    "KeyValueRecall",
     "RepeatFirst",
     "RepeatPrevious",
     "SingleAutoencode",
     "SingleCopy",
     "SingleEnv",
+    "SingleKeyValueRecall",
     "SingleRepeatFirst",
     "SingleRepeatPrevious",
     "SingleTMaze",
@@ -41,6 +44,7 @@ FAMILIES: dict[str, type[SingleEnv]] = {
     "RepeatFirst": SingleRepeatFirst,
     "Autoencode": SingleAutoencode,
     "Copy": SingleCopy,
+    "KeyValueRecall": SingleKeyValueRecall,
 }
 """The single environment of every family, by the name in its ids; its `family` is the batched one."""
 

@@ -28,6 +28,8 @@ CASES = [
     ("Autoencode", {"order": "forward"}),
     ("Copy", {"num_symbols": 1, "alphabet_size": 2, "delay": 0}),
     ("Copy", {"num_symbols": 3, "alphabet_size": 26, "order": "reverse"}),
+    ("KeyValueRecall", {"num_pairs": 1, "num_values": 2}),
+    ("KeyValueRecall", {"num_pairs": 5, "num_values": 26, "num_queries": 3}),
 ]
 """Every family with knobs that make short episodes, and with knobs at their limits."""
 
