@@ -12,6 +12,7 @@ from gymnasium import register
 from memagents_envs.autoencode import Autoencode, SingleAutoencode
 from memagents_envs.batched import BatchedEnv, Snapshot, Transition
 from memagents_envs.copy import Copy, SingleCopy
+from memagents_envs.count_recall import CountRecall, SingleCountRecall
 from memagents_envs.key_value_recall import KeyValueRecall, SingleKeyValueRecall
 from memagents_envs.repeat_first import RepeatFirst, SingleRepeatFirst
 from memagents_envs.repeat_previous import RepeatPrevious, SingleRepeatPrevious
@@ -23,11 +24,13 @@ __all__ = [
     "Autoencode",
     "BatchedEnv",
     "Copy",
+    "CountRecall",
     "KeyValueRecall",
     "RepeatFirst",
     "RepeatPrevious",
     "SingleAutoencode",
     "SingleCopy",
+    "SingleCountRecall",
     "SingleEnv",
     "SingleKeyValueRecall",
     "SingleRepeatFirst",
@@ -45,6 +48,7 @@ FAMILIES: dict[str, type[SingleEnv]] = {
     "Autoencode": SingleAutoencode,
     "Copy": SingleCopy,
     "KeyValueRecall": SingleKeyValueRecall,
+    "CountRecall": SingleCountRecall,
 }
 """The single environment of every family, by the name in its ids; its `family` is the batched one."""
 

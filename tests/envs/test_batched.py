@@ -30,6 +30,8 @@ CASES = [
     ("Copy", {"num_symbols": 3, "alphabet_size": 26, "order": "reverse"}),
     ("KeyValueRecall", {"num_pairs": 1, "num_values": 2}),
     ("KeyValueRecall", {"num_pairs": 5, "num_values": 26, "num_queries": 3}),
+    ("CountRecall", {}),
+    ("CountRecall", {"num_decks": 2, "deck_type": "ranks"}),
 ]
 """Every family with knobs that make short episodes, and with knobs at their limits."""
 
