@@ -1,5 +1,7 @@
 """Facts of count recall, and that it is POPGym's."""
 
+from math import comb
+
 import numpy as np
 import pytest
 from memagents_envs import CountRecall, SingleCountRecall
@@ -78,6 +80,26 @@ def test_any_count_in_the_middle_is_as_good_as_the_best_memoryless_policy(
     for policy in (one, middle, most_frequent_answers(env)):
         mean, error = mean_and_four_errors(play_one_episode_each(env, policy)[0])
         assert mean == pytest.approx(env.memoryless_return, abs=error)
+
+
+@pytest.mark.parametrize(("num_decks", "deck_type"), SETTINGS)
+def test_the_memoryless_return_is_that_of_the_best_answer_at_every_observation(num_decks, deck_type):
+    env = CountRecall(1, num_decks, deck_type)
+    n, c, m = env.num_cards, env.num_kinds, env.max_count
+
+    def right(answer: int, alike: bool) -> float:
+        """How often, in an episode, two given kinds show and the answer is right: step by step, by the cards before."""
+        before = answer - 1 if alike else answer
+        marked = m - 1 if alike else m  # cards of the queried kind besides the one that shows, among n - 1
+        chances = (
+            comb(marked, before) * comb(n - 1 - marked, step - before) / comb(n - 1, step)
+            for step in range(n - 1)
+            if 0 <= before <= step
+        )
+        return sum(chances) / c**2
+
+    same, other = (max(right(answer, alike) for answer in range(m + 1)) for alike in (True, False))
+    assert env.memoryless_return == pytest.approx(2 * (c * same + c * (c - 1) * other) / (n - 1) - 1, rel=1e-12)
 
 
 def test_random_counts_are_right_once_in_as_many_as_there_are(play_one_episode_each):
