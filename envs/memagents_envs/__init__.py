@@ -9,16 +9,31 @@ They are registered without `max_episode_steps`, since every family owns its tim
 
 from gymnasium import register
 
+from memagents_envs.autoencode import Autoencode, SingleAutoencode
 from memagents_envs.batched import BatchedEnv, Snapshot, Transition
+from memagents_envs.copy import Copy, SingleCopy
+from memagents_envs.count_recall import CountRecall, SingleCountRecall
+from memagents_envs.key_value_recall import KeyValueRecall, SingleKeyValueRecall
+from memagents_envs.repeat_first import RepeatFirst, SingleRepeatFirst
 from memagents_envs.repeat_previous import RepeatPrevious, SingleRepeatPrevious
 from memagents_envs.single import SingleEnv
 from memagents_envs.t_maze import SingleTMaze, TMaze
 
 __all__ = [
     "FAMILIES",
+    "Autoencode",
     "BatchedEnv",
+    "Copy",
+    "CountRecall",
+    "KeyValueRecall",
+    "RepeatFirst",
     "RepeatPrevious",
+    "SingleAutoencode",
+    "SingleCopy",
+    "SingleCountRecall",
     "SingleEnv",
+    "SingleKeyValueRecall",
+    "SingleRepeatFirst",
     "SingleRepeatPrevious",
     "SingleTMaze",
     "Snapshot",
@@ -29,6 +44,11 @@ __all__ = [
 FAMILIES: dict[str, type[SingleEnv]] = {
     "TMaze": SingleTMaze,
     "RepeatPrevious": SingleRepeatPrevious,
+    "RepeatFirst": SingleRepeatFirst,
+    "Autoencode": SingleAutoencode,
+    "Copy": SingleCopy,
+    "KeyValueRecall": SingleKeyValueRecall,
+    "CountRecall": SingleCountRecall,
 }
 """The single environment of every family, by the name in its ids; its `family` is the batched one."""
 

@@ -23,6 +23,15 @@ CASES = [
     ("RepeatPrevious", {}),
     ("RepeatPrevious", {"k": 1}),
     ("RepeatPrevious", {"k": 30, "num_decks": 2}),
+    ("RepeatFirst", {}),
+    ("Autoencode", {}),
+    ("Autoencode", {"order": "forward"}),
+    ("Copy", {"num_symbols": 1, "alphabet_size": 2, "delay": 0}),
+    ("Copy", {"num_symbols": 3, "alphabet_size": 26, "order": "reverse"}),
+    ("KeyValueRecall", {"num_pairs": 1, "num_values": 2}),
+    ("KeyValueRecall", {"num_pairs": 5, "num_values": 26, "num_queries": 3}),
+    ("CountRecall", {}),
+    ("CountRecall", {"num_decks": 2, "deck_type": "ranks"}),
 ]
 """Every family with knobs that make short episodes, and with knobs at their limits."""
 
