@@ -9,6 +9,7 @@ They are registered without `max_episode_steps`, since every family owns its tim
 
 from gymnasium import register
 
+from memagents_envs.bandit import Bandit, SingleBandit
 from memagents_envs.batched import BatchedEnv, Snapshot, Transition
 from memagents_envs.repeat_previous import RepeatPrevious, SingleRepeatPrevious
 from memagents_envs.single import SingleEnv
@@ -16,8 +17,10 @@ from memagents_envs.t_maze import SingleTMaze, TMaze
 
 __all__ = [
     "FAMILIES",
+    "Bandit",
     "BatchedEnv",
     "RepeatPrevious",
+    "SingleBandit",
     "SingleEnv",
     "SingleRepeatPrevious",
     "SingleTMaze",
@@ -27,8 +30,9 @@ __all__ = [
 ]
 
 FAMILIES: dict[str, type[SingleEnv]] = {
-    "TMaze": SingleTMaze,
+    "Bandit": SingleBandit,
     "RepeatPrevious": SingleRepeatPrevious,
+    "TMaze": SingleTMaze,
 }
 """The single environment of every family, by the name in its ids; its `family` is the batched one."""
 
