@@ -11,6 +11,7 @@ from gymnasium import register
 
 from memagents_envs.bandit import Bandit, SingleBandit
 from memagents_envs.batched import BatchedEnv, Snapshot, Transition
+from memagents_envs.concentration import Concentration, SingleConcentration
 from memagents_envs.repeat_previous import RepeatPrevious, SingleRepeatPrevious
 from memagents_envs.single import SingleEnv
 from memagents_envs.t_maze import SingleTMaze, TMaze
@@ -19,8 +20,10 @@ __all__ = [
     "FAMILIES",
     "Bandit",
     "BatchedEnv",
+    "Concentration",
     "RepeatPrevious",
     "SingleBandit",
+    "SingleConcentration",
     "SingleEnv",
     "SingleRepeatPrevious",
     "SingleTMaze",
@@ -31,6 +34,7 @@ __all__ = [
 
 FAMILIES: dict[str, type[SingleEnv]] = {
     "Bandit": SingleBandit,
+    "Concentration": SingleConcentration,
     "RepeatPrevious": SingleRepeatPrevious,
     "TMaze": SingleTMaze,
 }

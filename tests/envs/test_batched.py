@@ -20,6 +20,8 @@ from stable_baselines3.common.env_checker import check_env as check_sb3_env
 CASES = [
     ("Bandit", {"num_arms": 2, "episode_length": 2}),
     ("Bandit", {"num_arms": 30, "episode_length": 20}),
+    ("Concentration", {"num_cards": 4}),
+    ("Concentration", {"num_cards": 16, "num_values": 2}),
     ("RepeatPrevious", {}),
     ("RepeatPrevious", {"k": 1}),
     ("RepeatPrevious", {"k": 30, "num_decks": 2}),
