@@ -12,6 +12,7 @@ from gymnasium import register
 from memagents_envs.bandit import Bandit, SingleBandit
 from memagents_envs.batched import BatchedEnv, Snapshot, Transition
 from memagents_envs.concentration import Concentration, SingleConcentration
+from memagents_envs.cue_rewriting import CueRewriting, SingleCueRewriting
 from memagents_envs.repeat_previous import RepeatPrevious, SingleRepeatPrevious
 from memagents_envs.single import SingleEnv
 from memagents_envs.t_maze import SingleTMaze, TMaze
@@ -21,9 +22,11 @@ __all__ = [
     "Bandit",
     "BatchedEnv",
     "Concentration",
+    "CueRewriting",
     "RepeatPrevious",
     "SingleBandit",
     "SingleConcentration",
+    "SingleCueRewriting",
     "SingleEnv",
     "SingleRepeatPrevious",
     "SingleTMaze",
@@ -35,6 +38,7 @@ __all__ = [
 FAMILIES: dict[str, type[SingleEnv]] = {
     "Bandit": SingleBandit,
     "Concentration": SingleConcentration,
+    "CueRewriting": SingleCueRewriting,
     "RepeatPrevious": SingleRepeatPrevious,
     "TMaze": SingleTMaze,
 }

@@ -22,6 +22,8 @@ CASES = [
     ("Bandit", {"num_arms": 30, "episode_length": 20}),
     ("Concentration", {"num_cards": 4}),
     ("Concentration", {"num_cards": 16, "num_values": 2}),
+    ("CueRewriting", {"num_rewrites": 1, "max_delay": 1}),
+    ("CueRewriting", {"num_rewrites": 8}),
     ("RepeatPrevious", {}),
     ("RepeatPrevious", {"k": 1}),
     ("RepeatPrevious", {"k": 30, "num_decks": 2}),
