@@ -13,6 +13,7 @@ from memagents_envs.bandit import Bandit, SingleBandit
 from memagents_envs.batched import BatchedEnv, Snapshot, Transition
 from memagents_envs.concentration import Concentration, SingleConcentration
 from memagents_envs.cue_rewriting import CueRewriting, SingleCueRewriting
+from memagents_envs.key_to_door import KeyToDoor, SingleKeyToDoor
 from memagents_envs.repeat_previous import RepeatPrevious, SingleRepeatPrevious
 from memagents_envs.single import SingleEnv
 from memagents_envs.t_maze import SingleTMaze, TMaze
@@ -23,11 +24,13 @@ __all__ = [
     "BatchedEnv",
     "Concentration",
     "CueRewriting",
+    "KeyToDoor",
     "RepeatPrevious",
     "SingleBandit",
     "SingleConcentration",
     "SingleCueRewriting",
     "SingleEnv",
+    "SingleKeyToDoor",
     "SingleRepeatPrevious",
     "SingleTMaze",
     "Snapshot",
@@ -39,6 +42,7 @@ FAMILIES: dict[str, type[SingleEnv]] = {
     "Bandit": SingleBandit,
     "Concentration": SingleConcentration,
     "CueRewriting": SingleCueRewriting,
+    "KeyToDoor": SingleKeyToDoor,
     "RepeatPrevious": SingleRepeatPrevious,
     "TMaze": SingleTMaze,
 }

@@ -24,6 +24,8 @@ CASES = [
     ("Concentration", {"num_cards": 16, "num_values": 2}),
     ("CueRewriting", {"num_rewrites": 1, "max_delay": 1}),
     ("CueRewriting", {"num_rewrites": 8}),
+    ("KeyToDoor", {"delay": 1}),
+    ("KeyToDoor", {"delay": 20}),
     ("RepeatPrevious", {}),
     ("RepeatPrevious", {"k": 1}),
     ("RepeatPrevious", {"k": 30, "num_decks": 2}),
