@@ -17,6 +17,7 @@ from memagents_envs.key_to_door import KeyToDoor, SingleKeyToDoor
 from memagents_envs.repeat_previous import RepeatPrevious, SingleRepeatPrevious
 from memagents_envs.single import SingleEnv
 from memagents_envs.t_maze import SingleTMaze, TMaze
+from memagents_envs.t_maze_active import SingleTMazeActive, TMazeActive
 
 __all__ = [
     "FAMILIES",
@@ -33,8 +34,10 @@ __all__ = [
     "SingleKeyToDoor",
     "SingleRepeatPrevious",
     "SingleTMaze",
+    "SingleTMazeActive",
     "Snapshot",
     "TMaze",
+    "TMazeActive",
     "Transition",
 ]
 
@@ -45,6 +48,7 @@ FAMILIES: dict[str, type[SingleEnv]] = {
     "KeyToDoor": SingleKeyToDoor,
     "RepeatPrevious": SingleRepeatPrevious,
     "TMaze": SingleTMaze,
+    "TMazeActive": SingleTMazeActive,
 }
 """The single environment of every family, by the name in its ids; its `family` is the batched one."""
 

@@ -31,6 +31,8 @@ CASES = [
     ("RepeatPrevious", {"k": 30, "num_decks": 2}),
     ("TMaze", {"corridor_length": 1}),
     ("TMaze", {"corridor_length": 3}),
+    ("TMazeActive", {"corridor_length": 2}),
+    ("TMazeActive", {"corridor_length": 6}),
 ]
 """Every family with knobs that make short episodes, and with knobs at their limits."""
 
