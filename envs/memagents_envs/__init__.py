@@ -10,45 +10,65 @@ They are registered without `max_episode_steps`, since every family owns its tim
 from gymnasium import register
 
 from memagents_envs.autoencode import Autoencode, SingleAutoencode
+from memagents_envs.bandit import Bandit, SingleBandit
 from memagents_envs.batched import BatchedEnv, Snapshot, Transition
+from memagents_envs.concentration import Concentration, SingleConcentration
 from memagents_envs.copy import Copy, SingleCopy
 from memagents_envs.count_recall import CountRecall, SingleCountRecall
+from memagents_envs.cue_rewriting import CueRewriting, SingleCueRewriting
+from memagents_envs.key_to_door import KeyToDoor, SingleKeyToDoor
 from memagents_envs.key_value_recall import KeyValueRecall, SingleKeyValueRecall
 from memagents_envs.repeat_first import RepeatFirst, SingleRepeatFirst
 from memagents_envs.repeat_previous import RepeatPrevious, SingleRepeatPrevious
 from memagents_envs.single import SingleEnv
 from memagents_envs.t_maze import SingleTMaze, TMaze
+from memagents_envs.t_maze_active import SingleTMazeActive, TMazeActive
 
 __all__ = [
     "FAMILIES",
     "Autoencode",
+    "Bandit",
     "BatchedEnv",
+    "Concentration",
     "Copy",
     "CountRecall",
+    "CueRewriting",
+    "KeyToDoor",
     "KeyValueRecall",
     "RepeatFirst",
     "RepeatPrevious",
     "SingleAutoencode",
+    "SingleBandit",
+    "SingleConcentration",
     "SingleCopy",
     "SingleCountRecall",
+    "SingleCueRewriting",
     "SingleEnv",
+    "SingleKeyToDoor",
     "SingleKeyValueRecall",
     "SingleRepeatFirst",
     "SingleRepeatPrevious",
     "SingleTMaze",
+    "SingleTMazeActive",
     "Snapshot",
     "TMaze",
+    "TMazeActive",
     "Transition",
 ]
 
 FAMILIES: dict[str, type[SingleEnv]] = {
     "TMaze": SingleTMaze,
-    "RepeatPrevious": SingleRepeatPrevious,
+    "TMazeActive": SingleTMazeActive,
     "RepeatFirst": SingleRepeatFirst,
-    "Autoencode": SingleAutoencode,
+    "RepeatPrevious": SingleRepeatPrevious,
     "Copy": SingleCopy,
+    "Autoencode": SingleAutoencode,
     "KeyValueRecall": SingleKeyValueRecall,
     "CountRecall": SingleCountRecall,
+    "Concentration": SingleConcentration,
+    "CueRewriting": SingleCueRewriting,
+    "KeyToDoor": SingleKeyToDoor,
+    "Bandit": SingleBandit,
 }
 """The single environment of every family, by the name in its ids; its `family` is the batched one."""
 
