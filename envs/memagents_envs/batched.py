@@ -6,6 +6,7 @@ lives through exactly the episodes of a single environment seeded with s + i, ho
 Axes: B rows of the batch (`num_envs`), N and k as the families name them.
 """
 
+import colorsys
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -278,6 +279,13 @@ class BatchedEnv(VectorEnv[Array, Array, Array], ABC):
                 f"got {mask!r}"
             )
         return np.flatnonzero(mask)
+
+
+def hues(count: int) -> list[tuple[int, int, int]]:
+    """As many colours, each far in hue from those before it: steps of the golden ratio around the circle."""
+    turns = [(index * 0.618034) % 1 for index in range(count)]
+    red_green_blue = [colorsys.hsv_to_rgb(turn, 0.55, 0.85) for turn in turns]
+    return [(round(255 * red), round(255 * green), round(255 * blue)) for red, green, blue in red_green_blue]
 
 
 def whole_number(name: str, value: Any, low: int, high: int | None = None) -> int:

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from gymnasium.spaces import Discrete, MultiDiscrete
 
-from memagents_envs.batched import Array, BatchedEnv, Integers, Transition, whole_number
+from memagents_envs.batched import Array, BatchedEnv, Integers, Transition, hues, whole_number
 from memagents_envs.single import SingleEnv
 
 NONE = -1
@@ -67,7 +67,7 @@ class Concentration(BatchedEnv):
         "Hard": {"num_cards": 52, "num_values": 13},
     }
     legend: ClassVar = (
-        *((face, (60 + 37 * i % 180, 60 + 83 * i % 180, 60 + 131 * i % 180)) for i, face in enumerate(FACES)),
+        *zip(FACES, hues(len(FACES)), strict=True),
         ("?", (40, 44, 52)),
     )
 

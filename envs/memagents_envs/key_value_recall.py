@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from gymnasium.spaces import Discrete, MultiDiscrete
 
-from memagents_envs.batched import Array, BatchedEnv, Integers, Transition, whole_number
+from memagents_envs.batched import Array, BatchedEnv, Integers, Transition, hues, whole_number
 from memagents_envs.single import SingleEnv
 
 UNSEEN, MARK, LETTER = range(3)
@@ -54,7 +54,7 @@ class KeyValueRecall(BatchedEnv):
     legend: ClassVar = (
         (" ", (226, 226, 220)),
         ("^", (40, 44, 52)),
-        *((letter, (40 + 8 * place, 140, 240 - 8 * place)) for place, letter in enumerate(ascii_uppercase)),
+        *zip(ascii_uppercase, hues(len(ascii_uppercase)), strict=True),
     )
 
     def __init__(
