@@ -10,6 +10,9 @@ They are registered without `max_episode_steps`, since every family owns its tim
 from gymnasium import register
 
 from memagents_envs.batched import BatchedEnv, Snapshot, Transition
+from memagents_envs.occluded_cart_pole import OccludedCartPole, SingleOccludedCartPole
+from memagents_envs.occluded_pendulum import OccludedPendulum, SingleOccludedPendulum
+from memagents_envs.pixel_maze import PixelMaze, SinglePixelMaze
 from memagents_envs.repeat_previous import RepeatPrevious, SingleRepeatPrevious
 from memagents_envs.single import SingleEnv
 from memagents_envs.t_maze import SingleTMaze, TMaze
@@ -17,8 +20,14 @@ from memagents_envs.t_maze import SingleTMaze, TMaze
 __all__ = [
     "FAMILIES",
     "BatchedEnv",
+    "OccludedCartPole",
+    "OccludedPendulum",
+    "PixelMaze",
     "RepeatPrevious",
     "SingleEnv",
+    "SingleOccludedCartPole",
+    "SingleOccludedPendulum",
+    "SinglePixelMaze",
     "SingleRepeatPrevious",
     "SingleTMaze",
     "Snapshot",
@@ -28,6 +37,9 @@ __all__ = [
 
 FAMILIES: dict[str, type[SingleEnv]] = {
     "TMaze": SingleTMaze,
+    "OccludedCartPole": SingleOccludedCartPole,
+    "OccludedPendulum": SingleOccludedPendulum,
+    "PixelMaze": SinglePixelMaze,
     "RepeatPrevious": SingleRepeatPrevious,
 }
 """The single environment of every family, by the name in its ids; its `family` is the batched one."""

@@ -20,6 +20,13 @@ from stable_baselines3.common.env_checker import check_env as check_sb3_env
 CASES = [
     ("TMaze", {"corridor_length": 1}),
     ("TMaze", {"corridor_length": 3}),
+    ("OccludedCartPole", {}),
+    ("OccludedCartPole", {"shows": "velocity", "noise": 0.0, "episode_length": 20}),
+    ("OccludedCartPole", {"noise": 1.0, "episode_length": 3}),
+    ("OccludedPendulum", {}),
+    ("OccludedPendulum", {"noise": 0.0, "episode_length": 100}),
+    ("PixelMaze", {}),
+    ("PixelMaze", {"distance": 13}),
     ("RepeatPrevious", {}),
     ("RepeatPrevious", {"k": 1}),
     ("RepeatPrevious", {"k": 30, "num_decks": 2}),
@@ -101,6 +108,8 @@ def test_a_family_says_what_it_tests_and_grades_one_knob(name):
     assert burdens == sorted(burdens)
 
 
+@pytest.mark.filterwarnings("ignore:.*Box observation space m.* value is -?infinity")  # velocities have no bounds
+@pytest.mark.filterwarnings("ignore:.*symmetric and normalized")  # a pendulum takes torques from -2 to 2
 @every_family
 def test_gymnasium_and_sb3_find_no_fault_with_a_single_env(env_id, knobs):
     check_env(make_single(env_id, knobs).unwrapped)
