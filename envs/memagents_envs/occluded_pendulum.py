@@ -53,9 +53,10 @@ class OccludedPendulum(BatchedEnv):
     `memoryless_return`: a torque that depends on the angle alone takes as much from a swing on its way down as it gave
     on the way up, so it can neither swing up nor damp, but only hold what starts near the top. The bound is 0.01 more,
     about as much as two searches differ, than the best that a cross-entropy search found among stochastic policies
-    without noise (`scripts/occluded_bounds.py`): 0.497, 0.373, 0.363, 0.367 and 0.366 for 10, 25, 50, 100 and 200
-    steps; from 50 steps on it is taken as constant. A torque of -10 times the sine, within its limits, is about as
-    good. Noise can only lower it, as who sees less noise could add the rest: with 0.1 the search found 0.339.
+    without noise (`scripts/occluded_bounds.py`): 0.497, 0.373, 0.363 and 0.367 for 10, 25, 50 and 100 steps, 0.366,
+    0.367 and 0.369 for 200; from 50 steps on it is taken as constant. A torque of -10 times the sine, within its
+    limits, is about as good. Noise can only lower it, as who sees less noise could add the rest: with 0.1 the search
+    found 0.339.
 
     `memory_steps`: without noise the last observation and this one give the velocity. With noise, every past
     observation tells something of the present state, since the motion itself is free of noise, back to the start.
