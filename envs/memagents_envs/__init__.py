@@ -5,9 +5,12 @@
 
 Every family has an id of its own, which takes all its knobs, and one for each of its grades: Easy, Medium and Hard.
 They are registered without `max_episode_steps`, since every family owns its time limit.
+
+gymnasium's control tasks without their velocities have ids as well: `MemAgents/CartPoleNoVelocity-v0` and so on, see
+`MASKED`. For anything else to hide, or other environments, see `memagents_envs.wrappers`.
 """
 
-from gymnasium import register
+from gymnasium import register, spec
 
 from memagents_envs.autoencode import Autoencode, SingleAutoencode
 from memagents_envs.bandit import Bandit, SingleBandit
@@ -18,14 +21,19 @@ from memagents_envs.count_recall import CountRecall, SingleCountRecall
 from memagents_envs.cue_rewriting import CueRewriting, SingleCueRewriting
 from memagents_envs.key_to_door import KeyToDoor, SingleKeyToDoor
 from memagents_envs.key_value_recall import KeyValueRecall, SingleKeyValueRecall
+from memagents_envs.occluded_cart_pole import OccludedCartPole, SingleOccludedCartPole
+from memagents_envs.occluded_pendulum import OccludedPendulum, SingleOccludedPendulum
+from memagents_envs.pixel_maze import PixelMaze, SinglePixelMaze
 from memagents_envs.repeat_first import RepeatFirst, SingleRepeatFirst
 from memagents_envs.repeat_previous import RepeatPrevious, SingleRepeatPrevious
 from memagents_envs.single import SingleEnv
 from memagents_envs.t_maze import SingleTMaze, TMaze
 from memagents_envs.t_maze_active import SingleTMazeActive, TMazeActive
+from memagents_envs.wrappers import HideVelocities
 
 __all__ = [
     "FAMILIES",
+    "MASKED",
     "Autoencode",
     "Bandit",
     "BatchedEnv",
@@ -35,6 +43,9 @@ __all__ = [
     "CueRewriting",
     "KeyToDoor",
     "KeyValueRecall",
+    "OccludedCartPole",
+    "OccludedPendulum",
+    "PixelMaze",
     "RepeatFirst",
     "RepeatPrevious",
     "SingleAutoencode",
@@ -46,6 +57,9 @@ __all__ = [
     "SingleEnv",
     "SingleKeyToDoor",
     "SingleKeyValueRecall",
+    "SingleOccludedCartPole",
+    "SingleOccludedPendulum",
+    "SinglePixelMaze",
     "SingleRepeatFirst",
     "SingleRepeatPrevious",
     "SingleTMaze",
@@ -69,6 +83,9 @@ FAMILIES: dict[str, type[SingleEnv]] = {
     "CueRewriting": SingleCueRewriting,
     "KeyToDoor": SingleKeyToDoor,
     "Bandit": SingleBandit,
+    "OccludedCartPole": SingleOccludedCartPole,
+    "OccludedPendulum": SingleOccludedPendulum,
+    "PixelMaze": SinglePixelMaze,
 }
 """The single environment of every family, by the name in its ids; its `family` is the batched one."""
 
@@ -81,3 +98,26 @@ for name, single in FAMILIES.items():
             vector_entry_point=f"{module}:{single.family.__name__}",
             kwargs=knobs,
         )
+
+MASKED = {
+    f"MemAgents/{name}NoVelocity-v0": f"{name}-v{version}"
+    for name, version in {
+        "Acrobot": 1,
+        "CartPole": 1,
+        "LunarLander": 3,
+        "MountainCar": 0,
+        "MountainCarContinuous": 0,
+        "Pendulum": 1,
+    }.items()
+}
+"""Ids of gymnasium's environments without velocities, and of what they are made from. (LunarLander needs Box2D.)"""
+
+for masked_id, origin in MASKED.items():
+    register(
+        masked_id,
+        entry_point=spec(origin).entry_point,
+        max_episode_steps=spec(origin).max_episode_steps,
+        reward_threshold=spec(origin).reward_threshold,
+        kwargs=spec(origin).kwargs,
+        additional_wrappers=(HideVelocities.wrapper_spec(),),
+    )
