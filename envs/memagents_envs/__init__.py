@@ -6,11 +6,11 @@
 Every family has an id of its own, which takes all its knobs, and one for each of its grades: Easy, Medium and Hard.
 They are registered without `max_episode_steps`, since every family owns its time limit.
 
-gymnasium's control tasks without their velocities have ids as well: `MemAgents/CartPoleNoVelocity-v0` and so on, see
-`MASKED`. For anything else to hide, or other environments, see `memagents_envs.wrappers`.
+`memagents_envs.wrappers` hides part of what any other environment shows, and `memagents_envs.suites` has those of
+others, also gymnasium's control tasks without velocities.
 """
 
-from gymnasium import register, spec
+from gymnasium import register
 
 from memagents_envs.autoencode import Autoencode, SingleAutoencode
 from memagents_envs.bandit import Bandit, SingleBandit
@@ -29,11 +29,9 @@ from memagents_envs.repeat_previous import RepeatPrevious, SingleRepeatPrevious
 from memagents_envs.single import SingleEnv
 from memagents_envs.t_maze import SingleTMaze, TMaze
 from memagents_envs.t_maze_active import SingleTMazeActive, TMazeActive
-from memagents_envs.wrappers import HideVelocities
 
 __all__ = [
     "FAMILIES",
-    "MASKED",
     "Autoencode",
     "Bandit",
     "BatchedEnv",
@@ -98,26 +96,3 @@ for name, single in FAMILIES.items():
             vector_entry_point=f"{module}:{single.family.__name__}",
             kwargs=knobs,
         )
-
-MASKED = {
-    f"MemAgents/{name}NoVelocity-v0": f"{name}-v{version}"
-    for name, version in {
-        "Acrobot": 1,
-        "CartPole": 1,
-        "LunarLander": 3,
-        "MountainCar": 0,
-        "MountainCarContinuous": 0,
-        "Pendulum": 1,
-    }.items()
-}
-"""Ids of gymnasium's environments without velocities, and of what they are made from. (LunarLander needs Box2D.)"""
-
-for masked_id, origin in MASKED.items():
-    register(
-        masked_id,
-        entry_point=spec(origin).entry_point,
-        max_episode_steps=spec(origin).max_episode_steps,
-        reward_threshold=spec(origin).reward_threshold,
-        kwargs=spec(origin).kwargs,
-        additional_wrappers=(HideVelocities.wrapper_spec(),),
-    )

@@ -10,7 +10,7 @@ import pytest
 from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import DelayObservation, RescaleObservation
-from memagents_envs import MASKED, SingleEnv, SinglePixelMaze, SingleTMaze
+from memagents_envs import SingleEnv, SinglePixelMaze, SingleTMaze
 from memagents_envs.wrappers import (
     DropText,
     Flicker,
@@ -282,17 +282,3 @@ def test_the_state_in_a_twin_is_enough_to_act_as_the_oracle_does():
             observation, reward, ended, *_ = twin.step(1 if position < 3 else 0 if goal_is_north else 2)
             total += reward
         assert total == 1
-
-
-@unbounded
-@pytest.mark.parametrize("env_id", MASKED)
-def test_registered_ids_hide_the_velocities_of_gymnasiums_environments(env_id):
-    if "LunarLander" in env_id:
-        pytest.importorskip("Box2D")
-    env = gym.make(env_id)
-    assert not isinstance(env.unwrapped, SingleEnv)
-    assert isinstance(env, HideVelocities)
-    assert env.spec.max_episode_steps == gym.spec(MASKED[env_id]).max_episode_steps
-    again = gym.make(pickle.loads(pickle.dumps(env.spec)))
-    assert again.observation_space == env.observation_space
-    assert full_observation_twin(env).observation_space.shape > env.observation_space.shape
