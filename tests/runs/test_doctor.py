@@ -191,8 +191,8 @@ def examined(name: str) -> Any:
 
 BROKEN = {
     "Undefined": ("numbers", "observation 3 holds NaN or infinity"),
-    "Infinite": ("numbers", "reward 3 is inf"),
-    "RewardOfOneAxis": ("numbers", "reward 1 is no number but ndarray"),
+    "Infinite": ("numbers", "the reward with observation 3 is inf"),
+    "RewardOfOneAxis": ("numbers", "the reward with observation 1 is no number but ndarray"),
     "Outside": ("observations", r"observation 2: \(\d,\) is 1\.\d+, outside \[0.0, 1.0\]"),
     "Double": ("observations", "observation 0: is float64, its space says float32"),
     "WrongShape": ("observations", r"must be of Box.*got ndarray of shape \(3,\)"),

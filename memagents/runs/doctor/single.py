@@ -60,7 +60,7 @@ def why_impossible(space: spaces.Space[Any]) -> str:
 
 
 def observations(subject: Subject) -> Finding:
-    """Whether every observation lies in its space, with its dtype."""
+    """Whether every observation lies in its space, with its dtype. They are counted on over the ends of episodes."""
     env = subject.make()
     played = subject.play(env, subject.seed)
     for step, moment in enumerate(played):
@@ -101,9 +101,11 @@ def numbers(subject: Subject) -> Finding:
             continue
         if not isinstance(moment.reward, int | float | np.integer | np.floating):
             kind = f"{type(moment.reward).__name__}: {moment.reward!s:.60}"
-            return broken(f"reward {step} is no number but {kind}", "return float(reward)")
+            return broken(f"the reward with observation {step} is no number but {kind}", "return float(reward)")
         if not np.isfinite(moment.reward):
-            return broken(f"reward {step} is {moment.reward}", "one undefined number ruins all weights")
+            return broken(
+                f"the reward with observation {step} is {moment.reward}", "one undefined number ruins all weights"
+            )
     return ok("all observations and rewards are finite")
 
 
