@@ -3,7 +3,6 @@
 The imports that bring torch stand inside the verbs, so that help and typing mistakes are answered at once.
 """
 
-import importlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,8 +10,11 @@ from typing import Annotated
 
 import tyro
 
-from memagents.runs.config import TrainConfig
+from memagents.runs.config import DoctorConfig, TrainConfig
 from memagents.studies.config import CompareConfig
+
+ENVIRONMENTS = "memagents_envs"
+"""The package of environments that comes along. Here it is a name: the rest of the package works without it."""
 
 
 def train(config: Annotated[TrainConfig, tyro.conf.arg(name="")]) -> int:
@@ -54,8 +56,28 @@ def evaluate(run: tyro.conf.Positional[Path], episodes: int = 100, seed: int | N
     return 0
 
 
-def list_names() -> int:
-    """List the memories and encoders with their options, and the environments that come along."""
+def list_names(envs: bool = False, package: str = ENVIRONMENTS) -> int:
+    """List the memories and encoders with their options, and the environments.
+
+    Args:
+        envs: List the environments only: what each family tests, its knob and grades, and which suites are installed.
+        package: The package whose environments are listed.
+    """
+    from memagents.runs.environments import describe, registered
+
+    if envs:
+        for line in describe(package):
+            print(line)
+        return 0
+    print_architectures()
+    print("\nenvironments (--env); `memagents list --envs` says what they test, and names those of other suites")
+    for env in registered(package):
+        print(f"  {env}")
+    return 0
+
+
+def print_architectures() -> None:
+    """The memories and encoders, with their options."""
     from memagents.encoders.registry import encoder_class, encoder_options, list_encoders
     from memagents.memories.registry import list_memories, memory_class, memory_options
 
@@ -65,10 +87,6 @@ def list_names() -> int:
     print("\nencoders (--encoder), with the options of --encoder-kwargs")
     for line in descriptions(list_encoders(), encoder_class, encoder_options):
         print(f"  {line}")
-    print("\nenvironments (--env)")
-    for env in environments():
-        print(f"  {env}")
-    return 0
 
 
 def descriptions(
@@ -82,16 +100,13 @@ def descriptions(
             yield f"{'':{width}}  {' '.join(str(option).replace(': ', ':').replace(' = ', '=') for option in options)}"
 
 
-def environments() -> list[str]:
-    """Ids of the environments that come with the package, if they are installed."""
-    import gymnasium
+def doctor(config: Annotated[DoctorConfig, tyro.conf.arg(name="")]) -> int:
+    """Examine an environment: what an agent would trip over, and what to do about it."""
+    from memagents.runs.doctor import examine, is_broken, print_findings
 
-    try:
-        # By name, for the package must work without these environments: to it they are ids like any other.
-        importlib.import_module("memagents_envs")
-    except ImportError:
-        return []
-    return [f"memagents_envs:{env}" for env in gymnasium.registry if env.startswith("MemAgents/")]
+    findings = examine(config)
+    print_findings(findings)
+    return 1 if is_broken(findings.values()) else 0
 
 
 VERBS: dict[str, Callable[..., int]] = {
@@ -99,6 +114,7 @@ VERBS: dict[str, Callable[..., int]] = {
     "compare": compare,
     "evaluate": evaluate,
     "list": list_names,
+    "doctor": doctor,
 }
 
 
@@ -106,8 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command.
 
     Returns:
-        The exit code: 0 if all went well, 1 if a run of a study failed, 2 if what was asked for cannot be done, 130
-        if it was interrupted.
+        The exit code: 0 if all went well, 1 if a run of a study failed or an environment is broken, 2 if what was asked
+        for cannot be done, 130 if it was interrupted.
     """
     description = "Reinforcement-learning agents that remember."
     try:

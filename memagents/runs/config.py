@@ -136,6 +136,26 @@ class TrainConfig(Settings, Cell):
         return Path(self.folder or Path("runs") / cell_folder(self))
 
 
+@dataclass(frozen=True, kw_only=True)
+class DoctorConfig:
+    """Which environment is examined, and how long."""
+
+    env: str
+    """Gymnasium id, as `module:Namespace/Name-v0`; the module is imported first, to register the environment."""
+
+    env_kwargs: Arguments = field(default_factory=dict)
+    """Arguments of the environment, such as corridor_length=20."""
+
+    steps: int = 500
+    """Random steps wherever the environment is played."""
+
+    n_envs: int = 16
+    """Environments stepped in parallel, where that is looked at."""
+
+    seed: int = 0
+    """Seed of the environment and of the actions."""
+
+
 def short_name(env: str) -> str:
     """`module:Namespace/Name-v0` without module and namespace: `Name-v0`."""
     return env.rpartition(":")[2].rpartition("/")[2]

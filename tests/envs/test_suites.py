@@ -1,0 +1,157 @@
+"""Other people's environments, where they are installed."""
+
+import importlib
+import runpy
+import sys
+import tomllib
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
+from memagents_envs.suites import SUITES
+from memagents_envs.suites.spaces import DropText, Entry, TupleToDict
+
+from memagents import make_vec_env
+
+ROOT = Path(__file__).parents[2]
+try_out = runpy.run_path(str(ROOT / "scripts" / "suites.py"))["try_out"]
+
+WHOLE = ("popgym", "bsuite")
+"""Suites whose episodes are played to their end; others are slow, and cut after 20 steps."""
+
+SEVERAL = {"atari": 26}
+"""Of how many ids one is tried, where trying all would take minutes."""
+
+pytestmark = [
+    # What suites say about themselves, and pygame about pkg_resources, is not ours to mend.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
+
+
+def ids(name: str) -> list[object]:
+    """The ids of a suite to try, or one that is skipped because it is not installed."""
+    suite = SUITES[name]
+    if suite.missing:
+        skip = pytest.mark.skip(reason=f"{', '.join(suite.missing)} not installed: {suite.install}")
+        return [pytest.param(name, name, marks=skip, id=name)]
+    found = suite.ids()[:: SEVERAL.get(name, 1)]
+    return [pytest.param(name, env_id, id=env_id.rpartition("/")[2]) for env_id in found]
+
+
+@pytest.mark.parametrize(("name", "env_id"), [case for name in SUITES for case in ids(name)])
+def test_an_agent_trains_two_updates_and_is_evaluated(name, env_id):
+    assert try_out(env_id, {} if name in WHOLE else {"max_episode_steps": 20})["mean_length"] > 0
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_a_suite_that_is_not_installed_is_answered_with_the_command_that_installs_it(name, monkeypatch):
+    suite = SUITES[name]
+    monkeypatch.setitem(sys.modules, suite.packages[0], None)
+    monkeypatch.delitem(sys.modules, suite.module, raising=False)
+    assert suite.packages[0] in suite.missing
+    with pytest.raises(ValueError, match="cannot import") as error:
+        make_vec_env(f"{suite.module}:MemAgents/Anything-v0")
+    assert str(error.value).endswith(f"not installed here. Run: {suite.install}")
+    with pytest.raises(ImportError):
+        suite.ids()
+
+
+def test_every_extra_that_a_command_names_is_there():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = {suite.install.partition("[")[2].partition("]")[0] for suite in SUITES.values()} - {""}
+    assert named <= extras.keys()
+
+
+def test_popgym_has_48_ids_and_its_own_stay_as_they_are():
+    assert len(SUITES["popgym"].ids()) == 48
+    assert isinstance(gym.make("popgym-AutoencodeEasy-v0").observation_space, spaces.Tuple)
+    adapted = gym.make("MemAgents/popgym-AutoencodeEasy-v0")
+    assert adapted.observation_space == spaces.Dict({"0": spaces.Discrete(2), "1": spaces.Discrete(4)})
+    assert set(adapted.reset(seed=0)[0]) == {"0", "1"}
+
+
+def test_an_adapted_id_survives_json_and_worker_processes():
+    SUITES["popgym"].ids()
+    spec = gym.spec("MemAgents/popgym-AutoencodeEasy-v0")
+    assert isinstance(EnvSpec.from_json(spec.to_json()).make(), TupleToDict)
+    env = make_vec_env("memagents_envs.suites.popgym:MemAgents/popgym-AutoencodeEasy-v0", 2, seed=0, backend="subproc")
+    assert set(env.reset()) == {"0", "1"}
+    env.close()
+
+
+class Echo(gym.Env):
+    """Shows what it was given."""
+
+    action_space = spaces.Discrete(2)
+
+    def __init__(self, observation: object, space: spaces.Space) -> None:
+        self.observation, self.observation_space = observation, space
+
+    def reset(self, *, seed=None, options=None):
+        return self.observation, {}
+
+
+TEXT_AND_NUMBER = spaces.Dict({"text": spaces.Text(9), "number": spaces.Discrete(3)})
+
+
+def test_wrappers_change_the_space_as_they_change_the_observation():
+    pair = Echo((1, 2), spaces.Tuple([spaces.Discrete(2), spaces.Discrete(3)]))
+    noted = Echo({"text": "go", "number": 2}, TEXT_AND_NUMBER)
+    for env, expected in [
+        (TupleToDict(pair), {"0": 1, "1": 2}),
+        (DropText(noted), {"number": 2}),
+        (Entry(noted, "number"), 2),
+    ]:
+        assert env.reset()[0] == expected
+        assert env.observation_space.contains(expected)
+
+
+def test_wrappers_refuse_what_they_are_not_for():
+    number = Echo(1, spaces.Discrete(2))
+    for wrap in (TupleToDict, DropText, lambda env: Entry(env, "image")):
+        with pytest.raises(ValueError, match=r"needs a .* observation.*, got Discrete\(2\)"):
+            wrap(number)
+    with pytest.raises(ValueError, match="the entry 'image'"):
+        Entry(Echo({}, TEXT_AND_NUMBER), "image")
+
+
+def test_minigrids_view_is_one_hot_of_what_minigrid_shows():
+    pytest.importorskip("minigrid")
+    minigrid = importlib.import_module("memagents_envs.suites.minigrid")
+    env = gym.make("MemAgents/MiniGrid-MemoryS7-v0")
+    seen, _ = env.reset(seed=3)
+    plain, _ = gym.make("MiniGrid-MemoryS7-v0").reset(seed=3)
+    assert set(seen) == {"image", "direction"}
+    assert env.observation_space.contains(seen)
+    parts = np.split(seen["image"], np.cumsum(minigrid.CATEGORIES)[:-1], axis=-1)
+    np.testing.assert_array_equal(np.stack([part.argmax(-1) for part in parts], -1), plain["image"])
+    np.testing.assert_array_equal(seen["image"].sum(-1), 3)
+
+
+def test_bsuites_seeds_and_settings_are_bsuites():
+    pytest.importorskip("bsuite")
+    importlib.import_module("memagents_envs.suites.bsuite")
+    env = gym.make("MemAgents/bsuite-memory_size-9-v0")
+    assert env.observation_space.shape == (12,)  # 10 bits, the time and the query
+    firsts = [tuple(env.reset(seed=seed)[0]) for seed in (0, 1, 0, 2**40)]
+    assert firsts[0] == firsts[2]
+    assert len(set(firsts)) == 3
+    again = tuple(env.reset()[0])
+    assert again != firsts[3]
+
+
+def test_flickering_blanks_about_half_of_the_screens():
+    pytest.importorskip("ale_py")
+    pytest.importorskip("cv2")
+    atari = importlib.import_module("memagents_envs.suites.atari")
+    screen = Echo(np.full((4, 4, 1), 7, np.uint8), spaces.Box(0, 255, (4, 4, 1), np.uint8))
+    env = atari.Flicker(screen)
+    env.reset(seed=0)
+    blank = np.mean([not env.reset()[0].any() for _ in range(2000)])
+    assert blank == pytest.approx(0.5, abs=4 * 0.5 / 2000**0.5)
+    with pytest.raises(ValueError, match="probability must be from 0 to 1"):
+        atari.Flicker(screen, 1.5)
