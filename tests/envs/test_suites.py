@@ -12,7 +12,7 @@ import pytest
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 from memagents_envs.suites import SUITES
-from memagents_envs.suites.spaces import DropText, Entry, TupleToDict
+from memagents_envs.wrappers import TupleToDict
 
 from memagents import make_vec_env
 
@@ -83,42 +83,6 @@ def test_an_adapted_id_survives_json_and_worker_processes():
     env.close()
 
 
-class Echo(gym.Env):
-    """Shows what it was given."""
-
-    action_space = spaces.Discrete(2)
-
-    def __init__(self, observation: object, space: spaces.Space) -> None:
-        self.observation, self.observation_space = observation, space
-
-    def reset(self, *, seed=None, options=None):
-        return self.observation, {}
-
-
-TEXT_AND_NUMBER = spaces.Dict({"text": spaces.Text(9), "number": spaces.Discrete(3)})
-
-
-def test_wrappers_change_the_space_as_they_change_the_observation():
-    pair = Echo((1, 2), spaces.Tuple([spaces.Discrete(2), spaces.Discrete(3)]))
-    noted = Echo({"text": "go", "number": 2}, TEXT_AND_NUMBER)
-    for env, expected in [
-        (TupleToDict(pair), {"0": 1, "1": 2}),
-        (DropText(noted), {"number": 2}),
-        (Entry(noted, "number"), 2),
-    ]:
-        assert env.reset()[0] == expected
-        assert env.observation_space.contains(expected)
-
-
-def test_wrappers_refuse_what_they_are_not_for():
-    number = Echo(1, spaces.Discrete(2))
-    for wrap in (TupleToDict, DropText, lambda env: Entry(env, "image")):
-        with pytest.raises(ValueError, match=r"needs a .* observation.*, got Discrete\(2\)"):
-            wrap(number)
-    with pytest.raises(ValueError, match="the entry 'image'"):
-        Entry(Echo({}, TEXT_AND_NUMBER), "image")
-
-
 def test_minigrids_view_is_one_hot_of_what_minigrid_shows():
     pytest.importorskip("minigrid")
     minigrid = importlib.import_module("memagents_envs.suites.minigrid")
@@ -142,16 +106,3 @@ def test_bsuites_seeds_and_settings_are_bsuites():
     assert len(set(firsts)) == 3
     again = tuple(env.reset()[0])
     assert again != firsts[3]
-
-
-def test_flickering_blanks_about_half_of_the_screens():
-    pytest.importorskip("ale_py")
-    pytest.importorskip("cv2")
-    atari = importlib.import_module("memagents_envs.suites.atari")
-    screen = Echo(np.full((4, 4, 1), 7, np.uint8), spaces.Box(0, 255, (4, 4, 1), np.uint8))
-    env = atari.Flicker(screen)
-    env.reset(seed=0)
-    blank = np.mean([not env.reset()[0].any() for _ in range(2000)])
-    assert blank == pytest.approx(0.5, abs=4 * 0.5 / 2000**0.5)
-    with pytest.raises(ValueError, match="probability must be from 0 to 1"):
-        atari.Flicker(screen, 1.5)

@@ -103,14 +103,14 @@ SUITES: dict[str, Suite] = {
             "classic_control",
             "Classic control",
             "gymnasium's cart and pole, pendulums and mountain cars with positions or velocities alone",
-            ("memagents_envs.wrappers",),
-            "pip install memagents",
+            ("gymnasium",),
+            'pip install "gymnasium[classic-control]"',
         ),
         Suite(
             "mujoco",
             "MuJoCo",
             "gymnasium's walkers and swimmers with positions or velocities alone",
-            ("mujoco", "memagents_envs.wrappers"),
+            ("mujoco",),
             'pip install "memagents[mujoco]"',
         ),
     )
@@ -143,7 +143,6 @@ def adapt(spec: EnvSpec, *wrappers: WrapperSpec, name: str | None = None, kwargs
         spec: the suite's own.
         wrappers: `SomeWrapper.wrapper_spec(...)`, the innermost first.
         name: what to call it; by default as the suite does, without its namespace.
-
         kwargs: arguments of the environment that differ from the suite's.
 
     Returns:

@@ -17,7 +17,7 @@ from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
 from memagents_envs.suites import adapt, import_suite, own_specs
-from memagents_envs.suites.spaces import DropText, Entry
+from memagents_envs.wrappers import DropText, Entry
 
 import_suite("minigrid")
 

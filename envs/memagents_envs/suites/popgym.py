@@ -7,7 +7,7 @@ disturb each other, and a copy does not go on as the original does.
 """
 
 from memagents_envs.suites import adapt, import_suite, own_specs
-from memagents_envs.suites.spaces import TupleToDict
+from memagents_envs.wrappers import TupleToDict
 
 import_suite("popgym")
 

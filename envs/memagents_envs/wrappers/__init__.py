@@ -7,6 +7,7 @@ action and reward are appended by the agents' side, for every environment: `make
 """
 
 from memagents_envs.wrappers.drop_text import DropText
+from memagents_envs.wrappers.entry import Entry
 from memagents_envs.wrappers.flicker import Flicker
 from memagents_envs.wrappers.full_observation import HiddenState, full_observation_twin
 from memagents_envs.wrappers.hide_components import HideComponents
@@ -16,6 +17,7 @@ from memagents_envs.wrappers.tuple_to_dict import TupleToDict
 
 __all__ = [
     "DropText",
+    "Entry",
     "Flicker",
     "HiddenState",
     "HideComponents",

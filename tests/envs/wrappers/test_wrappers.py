@@ -10,7 +10,7 @@ import pytest
 from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import DelayObservation, RescaleObservation
-from memagents_envs import SingleEnv, SinglePixelMaze, SingleTMaze
+from memagents_envs import SinglePixelMaze, SingleTMaze
 from memagents_envs.wrappers import (
     DropText,
     Flicker,
