@@ -26,7 +26,7 @@ from memagents.runs.provenance import installed, provenance
 PEERS: dict[str, tuple[str, dict[str, Any]]] = {
     "RepeatFirst": ("popgym-RepeatFirstEasy-v0", {}),
     "RepeatPrevious": ("popgym-RepeatPreviousEasy-v0", {}),
-    "Autoencode": ("popgym-AutoencodeEasy-v0", {}),
+    "Autoencode": ("popgym-AutoencodeEasy-v0", {"num_cards": 52}),
     "CountRecall": ("popgym-CountRecallEasy-v0", {}),
     "Concentration": ("popgym-ConcentrationEasy-v0", {"num_cards": 52, "num_values": 2}),
     "Bandit": ("popgym-MultiarmedBanditEasy-v0", {}),

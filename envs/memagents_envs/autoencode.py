@@ -13,7 +13,6 @@ from memagents_envs.batched import Array, BatchedEnv, Integers, Transition, whol
 from memagents_envs.single import SingleEnv
 
 NUM_SUITS = 4
-CARDS_PER_DECK = 52
 
 PLAY, WATCH = range(2)
 
@@ -25,12 +24,13 @@ CARDS_PER_LINE = 13
 
 
 class Autoencode(BatchedEnv):
-    """Cards are dealt one by one from shuffled decks, until none is left; then name the suits of all, the last first.
+    """Cards are dealt one by one from a shuffled deck, until none is left; then name the suits of all, the last first.
 
     In the mode "watch" a card shows and no answer counts. With the last of the n cards the mode turns to "play": from
     that step on, n answers are asked, each worth +1/n if right and -1/n if wrong, so that the return is in [-1, 1].
     The last card shows while the first answer is asked; after that a spade shows, whatever is asked. An episode takes
-    2n - 1 steps. The rules and numbers are POPGym's Autoencode; its Easy is `num_decks=1`, its Medium 2, its Hard 3.
+    2n - 1 steps. The rules and numbers are POPGym's Autoencode; its grades are `num_cards=52`, 104 and 156. Ours begin
+    with 8 cards: of a whole deck, published agents have learned next to nothing in 15 million steps.
 
     Observation: MultiDiscrete([2, 4]), the mode (0 play, 1 watch) and a suit. Action: Discrete(4), a suit. The suits
     are spades, diamonds, clubs and hearts. There is no `is_success`: the return is the score.
@@ -39,26 +39,26 @@ class Autoencode(BatchedEnv):
     a spade in play. Naming what shows gets the first one right, and of the n - 1 others the n/4 spades, less the one
     that the last card is in a quarter of the episodes. Naming another suit at a spade in play gets as many of the
     others, and the first one wrong if it is a spade. So the best is (n + 3) / 4 right answers, and the return
-    2 (n + 3) / (4 n) - 1: -0.471 for one deck. Answers at random have -0.5. For the order "forward", the first answer
+    2 (n + 3) / (4 n) - 1: -0.471 for 52 cards. Answers at random have -0.5. For the order "forward", the first answer
     is a suit that does not show with p = (n/4) / (n - 1), a little more than one in four, and all others are as good as
-    any: p + (n - 1)/4 right answers, and the return 2 (p + (n - 1)/4) / n - 1, -0.4998 for one deck.
+    any: p + (n - 1)/4 right answers, and the return 2 (p + (n - 1)/4) / n - 1, -0.4998 for 52 cards.
 
     Deviations from POPGym: the observation is a MultiDiscrete, there a Tuple; the order "forward" is ours.
 
     Args:
         num_envs: rows of the batch, B.
-        num_decks: decks of 52 cards that are shuffled together, at least 1.
+        num_cards: n, a multiple of 4, so that there are as many of each suit.
         order: "reverse" asks for the last card first, "forward" for the first.
         render_mode: None, "ansi" or "rgb_array"; a frame shows the cards that were dealt and are still to be named, and
-            a dot for every card that was asked, in lines of 13.
+            a dot for every card that was asked, in lines of 13, or of 4 where there are no whole lines of 13.
 
     Raises:
         ValueError: if a number is out of its range, or the order is none of the two.
     """
 
-    tests = "capacity: a whole deck, in order"
-    knob = "num_decks: cards to hold at once, in order, 52 a deck"
-    grades: ClassVar = {"Easy": {"num_decks": 1}, "Medium": {"num_decks": 2}, "Hard": {"num_decks": 3}}
+    tests = "capacity: a whole deck, in reverse order"
+    knob = "num_cards: cards to hold at once, in order"
+    grades: ClassVar = {"Easy": {"num_cards": 8}, "Medium": {"num_cards": 52}, "Hard": {"num_cards": 156}}
     legend: ClassVar = (
         ("♠", (40, 44, 52)),
         ("♦", (226, 140, 50)),
@@ -69,10 +69,11 @@ class Autoencode(BatchedEnv):
     )
 
     def __init__(
-        self, num_envs: int = 1, num_decks: int = 1, order: str = "reverse", render_mode: str | None = None
+        self, num_envs: int = 1, num_cards: int = 52, order: str = "reverse", render_mode: str | None = None
     ) -> None:
-        self.num_decks = whole_number("num_decks", num_decks, low=1)
-        self.num_cards = CARDS_PER_DECK * self.num_decks
+        self.num_cards = whole_number("num_cards", num_cards, low=NUM_SUITS)
+        if self.num_cards % NUM_SUITS:
+            raise ValueError(f"num_cards must be a multiple of {NUM_SUITS}, got {num_cards}")
         if order not in ORDERS:
             raise ValueError(f"order must be one of {ORDERS}, got {order!r}")
         self.order = order
@@ -119,7 +120,7 @@ class Autoencode(BatchedEnv):
         asked = self._asked[step]
         said = (step >= self.num_cards) & (place > asked if self.order == "reverse" else place < asked)
         cells = np.where(place > step, UNSEEN, np.where(said, SAID, self.state["cards"]))
-        return cells.reshape(self.num_envs, -1, CARDS_PER_LINE)
+        return cells.reshape(self.num_envs, -1, NUM_SUITS if self.num_cards % CARDS_PER_LINE else CARDS_PER_LINE)
 
 
 class SingleAutoencode(SingleEnv):

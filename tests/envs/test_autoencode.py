@@ -14,7 +14,7 @@ ORDERS = ("reverse", "forward")
 
 @pytest.mark.parametrize("num_decks", [1, 2, 3])
 def test_it_equals_popgyms_environment_when_the_deck_lies_alike(num_decks):
-    ours, theirs = SingleAutoencode(num_decks=num_decks), PopgymAutoencode(num_decks=num_decks)
+    ours, theirs = SingleAutoencode(num_cards=52 * num_decks), PopgymAutoencode(num_decks=num_decks)
     rng = np.random.default_rng(0)
     for seed in range(3):
         ours.reset(seed=seed)
@@ -31,12 +31,12 @@ def test_it_equals_popgyms_environment_when_the_deck_lies_alike(num_decks):
         assert ours.state["step"][0] == 2 * 52 * num_decks - 1
 
 
-@pytest.mark.parametrize("num_decks", [1, 2])
-def test_every_deck_holds_every_suit_thirteen_times(num_decks):
-    env = Autoencode(20, num_decks)
+@pytest.mark.parametrize("num_cards", [8, 52, 104])
+def test_every_deck_holds_as_many_of_every_suit(num_cards):
+    env = Autoencode(20, num_cards)
     env.reset(seed=0)
     counts = np.stack([(env.state["cards"] == suit).sum(axis=1) for suit in range(4)])
-    np.testing.assert_array_equal(counts, 13 * num_decks)
+    np.testing.assert_array_equal(counts, num_cards // 4)
     assert len(np.unique(env.state["cards"], axis=0)) == 20
 
 
@@ -82,13 +82,14 @@ def mean_and_four_errors(returns: np.ndarray) -> tuple[float, float]:
     return returns.mean(), 4 * returns.std() / len(returns) ** 0.5
 
 
+@pytest.mark.parametrize("num_cards", [8, 52])
 @pytest.mark.parametrize(
     ("order", "answer"), [("reverse", lambda suit: suit), ("forward", lambda suit: (suit + 1) % 4)]
 )
 def test_the_best_memoryless_policy_has_the_memoryless_return(
-    order, answer, play_one_episode_each, most_frequent_answers
+    order, answer, num_cards, play_one_episode_each, most_frequent_answers
 ):
-    env = Autoencode(EPISODES, order=order)
+    env = Autoencode(EPISODES, num_cards, order)
     for policy in (lambda seen: answer(seen[:, 1]), most_frequent_answers(env)):
         mean, error = mean_and_four_errors(play_one_episode_each(env, policy)[0])
         assert mean == pytest.approx(env.memoryless_return, abs=error)
@@ -120,6 +121,9 @@ def test_a_frame_shows_the_cards_that_are_still_to_be_named():
     assert step()[0] == "♠♦♣♥♠♦♣♥♠♦♣♥♠"
     assert step()[3] == "♥♠♦♣♥♠♦♣♥♠♦♣."
     assert step()[3] == "♥♠♦♣♥♠♦♣♥♠♦.."
+    few = Autoencode(1, 8, render_mode="ansi")
+    few.reset(seed=0)
+    assert list(map(len, few.render()[0].split("\n"))) == [4, 4]
 
 
 def test_in_forward_order_a_frame_loses_the_first_cards_first():
@@ -132,10 +136,12 @@ def test_in_forward_order_a_frame_loses_the_first_cards_first():
     assert "." not in lines[0][2:] + lines[3]
 
 
-@pytest.mark.parametrize("num_decks", [0, -1, 1.5, None, True])
-def test_an_impossible_number_of_decks_is_refused(num_decks):
-    with pytest.raises(ValueError, match="num_decks must be a whole number of at least 1, got "):
-        Autoencode(2, num_decks)
+@pytest.mark.parametrize("num_cards", [0, -4, 8.5, None, True])
+def test_an_impossible_number_of_cards_is_refused(num_cards):
+    with pytest.raises(ValueError, match="num_cards must be a whole number of at least 4, got "):
+        Autoencode(2, num_cards)
+    with pytest.raises(ValueError, match="num_cards must be a multiple of 4, got 10"):
+        Autoencode(2, 10)
 
 
 @pytest.mark.parametrize("order", ["backwards", "", None, 1])

@@ -19,6 +19,7 @@ from stable_baselines3.common.env_checker import check_env as check_sb3_env
 
 CASES = [
     ("Autoencode", {"order": "forward"}),
+    ("Autoencode", {"num_cards": 4}),
     ("Autoencode", {}),
     ("Bandit", {"num_arms": 2, "episode_length": 2}),
     ("Bandit", {"num_arms": 30, "episode_length": 20}),
