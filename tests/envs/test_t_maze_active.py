@@ -18,13 +18,13 @@ def test_the_sign_shows_only_to_who_goes_west():
     np.testing.assert_array_equal(env.observe(), BITS[[CORRIDOR, CORRIDOR]])
     observations, rewards, *_ = env.step(np.full(2, WEST))
     np.testing.assert_array_equal(observations, BITS[[SIGN_NORTH, SIGN_SOUTH]])
-    np.testing.assert_array_equal(rewards, [-0.1, -0.1])
+    np.testing.assert_array_equal(rewards, [0.0, 0.0])
 
 
-def test_who_looks_and_remembers_gets_nine_tenths():
+def test_who_looks_and_remembers_has_the_best_return():
     env = maze_towards(True, False)
     signs, *_ = env.step(np.full(2, WEST))
-    returns = np.full(2, -0.1)
+    returns = np.zeros(2)
     for _ in range(3):
         observations, rewards, *_ = env.step(np.full(2, EAST))
         returns += rewards
@@ -32,7 +32,7 @@ def test_who_looks_and_remembers_gets_nine_tenths():
     _, rewards, terminated, _, infos = env.step(np.where((signs == BITS[SIGN_NORTH]).all(axis=1), NORTH, SOUTH))
     assert terminated.all()
     assert infos["final_info"]["is_success"].all()
-    np.testing.assert_allclose(returns + rewards, 0.9)
+    np.testing.assert_array_equal(returns + rewards, env.best_return)
 
 
 def test_who_does_not_look_reaches_the_junction_one_step_sooner():
@@ -40,6 +40,12 @@ def test_who_does_not_look_reaches_the_junction_one_step_sooner():
     for _ in range(2):
         observations, *_ = env.step(np.array([EAST]))
     np.testing.assert_array_equal(observations, BITS[[JUNCTION]])
+
+
+def test_only_the_first_step_is_free():
+    env = maze_towards(True)
+    rewards = [env.step(np.array([move]))[1][0] for move in (SOUTH, SOUTH, WEST, WEST, EAST)]
+    assert rewards == [0.0, -0.1, -0.1, -0.1, 0.0]
 
 
 def test_an_episode_is_cut_after_four_times_its_length():
@@ -55,12 +61,12 @@ def returns_of(policies: np.ndarray, corridor_length: int) -> np.ndarray:
         acts = policies[:, [sign, *[CORRIDOR] * (corridor_length - 1), JUNCTION]]  # [M, position, action]
         at = np.zeros(acts.shape[:2])
         at[:, 1] = 1.0
-        for _ in range(4 * (corridor_length + 1)):
+        for step in range(4 * (corridor_length + 1)):
             flow = at[:, :, None] * acts
             walk = flow[:, :-1]
             won, lost = flow[:, -1, right], flow[:, -1, NORTH + SOUTH - right]
             wasted = flow[:, -1, [EAST, WEST]].sum(axis=1) + walk[:, :, [NORTH, SOUTH, WEST]].sum(axis=(1, 2))
-            returns += (won - lost - 0.1 * wasted) / 2
+            returns += (won - lost - 0.1 * wasted * (step > 0)) / 2
             at = np.zeros_like(at)
             at[:, 1:] += walk[:, :, EAST]
             at[:, :-1] += walk[:, :, NORTH] + walk[:, :, SOUTH] + flow[:, 1:, WEST]
@@ -69,7 +75,7 @@ def returns_of(policies: np.ndarray, corridor_length: int) -> np.ndarray:
     return returns
 
 
-@pytest.mark.parametrize("corridor_length", [2, 3, 4, 5])
+@pytest.mark.parametrize("corridor_length", [2, 3, 4, 5, 6])
 def test_a_search_over_stochastic_memoryless_policies_gains_nothing(corridor_length):
     env, rng = TMazeActive(1, corridor_length), np.random.default_rng(corridor_length)
     policies = rng.dirichlet(np.full(4, 0.3), size=(600, 4))
