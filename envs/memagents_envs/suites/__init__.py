@@ -104,7 +104,7 @@ SUITES: dict[str, Suite] = {
             "Classic control",
             "gymnasium's cart and pole, pendulums and mountain cars with positions or velocities alone",
             ("gymnasium",),
-            'pip install "gymnasium[classic-control]"',
+            "pip install memagents",
         ),
         Suite(
             "mujoco",
