@@ -26,13 +26,19 @@ from memagents.runs.results import RunResult
 from memagents.studies.comparison import train_cells
 
 SETTINGS: dict[str, Any] = {"learning_rate": 1e-3}
-"""Of PPO in every family: with many environments there are few updates, so each goes a little further."""
+"""Of PPO: with many environments there are few updates, so each goes a little further."""
 
-LOOK_AHEAD: dict[str, dict[str, Any]] = {}
-"""Where rewards follow answers at once, looking no further ahead than that is quicker."""
+OTHER_SETTINGS: dict[str, dict[str, Any]] = {
+    # Rewards answer a pull at once, and most of them are luck: short sight and a common scale help.
+    "Bandit": {"learning_rate": 2e-3, "gamma": 0.9, "gae_lambda": 0.8, "normalize_advantage": True, "ent_coef": 0.003},
+}
+"""Of both agents, in families where the others do not lead anywhere in time."""
 
-STEPS = {"none": 200_000}
+STEPS_WITHOUT = 200_000
 """Of an agent without memory."""
+
+STEPS_WITH = {"Concentration": 1_000_000}
+"""Of an agent with a memory, where it is not `--timesteps`."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +85,8 @@ def cells(options: Options) -> list[TrainConfig]:
             memory=memory,
             seed=seed,
             n_envs=options.n_envs,
-            timesteps=STEPS.get(memory, options.timesteps),
-            algo_kwargs=SETTINGS | LOOK_AHEAD.get(family, {}),
+            timesteps=STEPS_WITHOUT if memory == "none" else STEPS_WITH.get(family, options.timesteps),
+            algo_kwargs=OTHER_SETTINGS.get(family, SETTINGS),
             eval_episodes=500,
             threads=1,
             folder=options.runs / f"{family}-{memory}-seed{seed}",

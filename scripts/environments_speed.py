@@ -29,7 +29,7 @@ PEERS: dict[str, tuple[str, dict[str, Any]]] = {
     "Autoencode": ("popgym-AutoencodeEasy-v0", {"num_cards": 52}),
     "CountRecall": ("popgym-CountRecallEasy-v0", {}),
     "Concentration": ("popgym-ConcentrationEasy-v0", {"num_cards": 52, "num_values": 2}),
-    "Bandit": ("popgym-MultiarmedBanditEasy-v0", {}),
+    "Bandit": ("popgym-MultiarmedBanditEasy-v0", {"num_arms": 10, "episode_length": 200}),
     "OccludedCartPole": ("popgym-NoisyPositionOnlyCartPoleEasy-v0", {}),
     "OccludedPendulum": ("popgym-NoisyPositionOnlyPendulumEasy-v0", {}),
 }

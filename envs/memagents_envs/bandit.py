@@ -23,7 +23,8 @@ class Bandit(BatchedEnv):
 
     The chances are drawn evenly from [0, 1], each by itself, and stay the same for the T steps of an episode. A pull
     that pays gives +1/T, one that does not -1/T, so that the return is in [-1, 1]. The rules and numbers are POPGym's
-    MultiarmedBandit, and so are its grades: 10 arms and 200 steps, 20 and 400, 30 and 600.
+    MultiarmedBandit, whose grades are 10 arms and 200 steps, 20 and 400, 30 and 600. Ours begin with 5 arms and 100
+    steps, where an agent is sooner better than one that stays with what has just paid.
 
     Observation: MultiDiscrete [K + 1, 2], the arm that was pulled last (K before the first pull) and whether it paid.
     Action: Discrete(K), the arm. There is no `is_success`: the return is the score.
@@ -53,9 +54,9 @@ class Bandit(BatchedEnv):
     tests = "learning within an episode: how often each of many choices has paid"
     knob = "num_arms: chances to keep apart"
     grades: ClassVar = {
-        "Easy": {"num_arms": 10, "episode_length": 200},
-        "Medium": {"num_arms": 20, "episode_length": 400},
-        "Hard": {"num_arms": 30, "episode_length": 600},
+        "Easy": {"num_arms": 5, "episode_length": 100},
+        "Medium": {"num_arms": 10, "episode_length": 200},
+        "Hard": {"num_arms": 20, "episode_length": 400},
     }
     legend: ClassVar = (
         *((str(shade), (30 * shade + 20, 25 * shade + 60, 120)) for shade in range(SHADES)),

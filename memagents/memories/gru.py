@@ -13,8 +13,9 @@ from torch import Tensor
 
 from memagents.memories.base import Memory
 from memagents.memories.registry import register_memory
-from memagents.ops.recurrence import FUSED, RecurrentLayers
-from memagents.ops.segments import last_outputs, unroll_segments
+from memagents.ops.packed import pack
+from memagents.ops.recurrence import RecurrentLayers, unroll_packed
+from memagents.ops.recurrent_kernels import unroll_gru
 
 
 class GRUState(NamedTuple):
@@ -63,12 +64,5 @@ class GRU(Memory[GRUState]):
     def forward(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: GRUState
     ) -> tuple[Float[Tensor, "T B H"], GRUState]:
-        return unroll_segments(self._unroll, inputs, episode_starts, state, self.reset)
-
-    def _unroll(self, inputs: Tensor, state: GRUState, padding: Tensor | None) -> tuple[Tensor, GRUState]:
-        """One fused call per layer, without resets."""
-        hidden = []
-        for layer, h in zip(self.layers, state.hidden.unbind(1), strict=True):
-            inputs, _ = torch.gru(inputs, h[None].contiguous(), layer.weights(), **FUSED)
-            hidden.append(last_outputs(inputs, padding))
-        return inputs, GRUState(torch.stack(hidden, 1))
+        outputs, hidden = unroll_packed(self.layers, inputs, pack(episode_starts), state.hidden, unroll_gru, torch.gru)
+        return outputs, GRUState(hidden)

@@ -3,6 +3,7 @@
 Jeffrey L. Elman: Finding Structure in Time. Cognitive Science 14, 1990.
 """
 
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
@@ -11,8 +12,9 @@ from torch import Tensor
 
 from memagents.memories.base import Memory
 from memagents.memories.registry import register_memory
-from memagents.ops.recurrence import FUSED, RecurrentLayers
-from memagents.ops.segments import last_outputs, unroll_segments
+from memagents.ops.packed import pack
+from memagents.ops.recurrence import RecurrentLayers, unroll_packed
+from memagents.ops.recurrent_kernels import unroll_elman
 
 _NONLINEARITIES = {"tanh": (torch.tanh, torch.rnn_tanh), "relu": (torch.relu, torch.rnn_relu)}
 
@@ -65,13 +67,7 @@ class RNN(Memory[RNNState]):
     def forward(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: RNNState
     ) -> tuple[Float[Tensor, "T B H"], RNNState]:
-        return unroll_segments(self._unroll, inputs, episode_starts, state, self.reset)
-
-    def _unroll(self, inputs: Tensor, state: RNNState, padding: Tensor | None) -> tuple[Tensor, RNNState]:
-        """One fused call per layer, without resets."""
-        _, kernel = _NONLINEARITIES[self.nonlinearity]
-        hidden = []
-        for layer, h in zip(self.layers, state.hidden.unbind(1), strict=True):
-            inputs, _ = kernel(inputs, h[None].contiguous(), layer.weights(), **FUSED)
-            hidden.append(last_outputs(inputs, padding))
-        return inputs, RNNState(torch.stack(hidden, 1))
+        _, fused = _NONLINEARITIES[self.nonlinearity]
+        unroll = partial(unroll_elman, nonlinearity=self.nonlinearity)
+        outputs, hidden = unroll_packed(self.layers, inputs, pack(episode_starts), state.hidden, unroll, fused)
+        return outputs, RNNState(hidden)

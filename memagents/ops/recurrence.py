@@ -1,12 +1,14 @@
-"""The weights of gated recurrent layers, and the checks on their sizes."""
+"""The weights of recurrent layers, running such layers over packed sequences, and the checks on their sizes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from memagents.ops.packed import Packed
 
 FUSED: Final[dict[str, Any]] = {
     "has_biases": True,
@@ -17,6 +19,9 @@ FUSED: Final[dict[str, Any]] = {
     "batch_first": False,
 }
 """How torch's fused recurrent kernels are called here: a single layer, forward in time, time-major."""
+
+FUSED_PACKED: Final = (True, 1, 0.0, True, False)
+"""The same for packed sequences, which take the arguments by place, and have no batch_first."""
 
 
 class RecurrentLayer(nn.Module):
@@ -84,6 +89,38 @@ class RecurrentLayers(nn.ModuleList):
         """A vector of zeros for every layer and row, of the weights' kind and on their device."""
         weight = next(self.parameters())
         return weight.new_zeros(batch_size, len(self), self.hidden_size)
+
+
+def unroll_packed(
+    layers: RecurrentLayers,
+    inputs: Float[Tensor, "T B D"],
+    packed: Packed,
+    hidden: Float[Tensor, "B L H"],
+    unroll: Callable[[Tensor, Tensor, list[Tensor], list[int]], Tensor],
+    fused: Callable[..., tuple[Tensor, Tensor]],
+) -> tuple[Float[Tensor, "T B H"], Float[Tensor, "B L H"]]:
+    """Runs layers whose state is their output over sequences that are reset where episodes start.
+
+    Args:
+        layers: their weights.
+        inputs: features over time.
+        packed: where the episodes start.
+        hidden: the hidden vector of every layer before `inputs[0]`.
+        unroll: `(packed inputs, hidden vectors before each segment, weights, sizes)` -> packed hidden vectors.
+        fused: torch's kernel for the same, which is the faster one on a GPU.
+
+    Returns:
+        The outputs of the last layer, and the hidden vector of every layer after the last step of every row.
+    """
+    outputs, last = packed.pack(inputs), []
+    for layer, h in zip(layers, hidden.unbind(1), strict=True):
+        begin = torch.where(packed.carried[:, None], h[packed.row], 0.0)
+        if outputs.is_cuda:
+            outputs, _ = fused(outputs, torch.tensor(packed.sizes), begin[None], layer.weights(), *FUSED_PACKED)
+        else:
+            outputs = unroll(outputs, begin, layer.weights(), packed.sizes)
+        last.append(outputs[packed.last])
+    return packed.unpack(outputs), torch.stack(last, 1)
 
 
 def check_positive(**sizes: int) -> None:

@@ -1,6 +1,6 @@
 """Room for a separator before every episode start inside a batch, so that a gated kernel can reset itself there.
 
-Where `segments` lays the parts of a row side by side, here a row stays one sequence and grows by a step for each
+Where `packed` lays the parts of a row side by side, here a row stays one sequence and grows by a step for each
 episode start inside it. What the kernel must do at such a step (forget everything) and in the padding of rows that grew
 less (hold what it has) is told to it by two extra input features.
 
