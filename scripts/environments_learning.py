@@ -37,7 +37,7 @@ OTHER_SETTINGS: dict[str, dict[str, Any]] = {
 STEPS_WITHOUT = 200_000
 """Of an agent without memory."""
 
-STEPS_WITH = {"Bandit": 1_000_000, "Concentration": 1_000_000}
+STEPS_WITH = {"Bandit": 1_000_000, "Concentration": 1_000_000, "PixelMaze": 300_000}
 """Of an agent with a memory, where it is not `--timesteps`."""
 
 
