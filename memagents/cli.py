@@ -11,6 +11,7 @@ from typing import Annotated
 
 import tyro
 
+from memagents.errors import MemagentsError
 from memagents.runs.config import TrainConfig
 from memagents.studies.config import CompareConfig
 
@@ -106,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command.
 
     Returns:
-        The exit code: 0 if all went well, 1 if a run of a study failed, 2 if what was asked for cannot be done, 130
+        The exit code: 0 if all went well, 1 if a run failed, 2 if what was asked for cannot be done, 130
         if it was interrupted.
     """
     description = "Reinforcement-learning agents that remember."
@@ -119,6 +120,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             config=(tyro.conf.FlagCreatePairsOff,),
         )
         return code
+    except MemagentsError as error:
+        print(f"memagents: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
     except ValueError as error:
         print(f"memagents: {error}", file=sys.stderr)
         return 2
