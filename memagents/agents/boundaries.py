@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from memagents.agents.observation_parts import Part, parts_of, warn_once
 from memagents.errors import (
@@ -40,7 +41,7 @@ class Boundary:
         self.parts = parts_of(space)
         self.warned = False
 
-    def step(self, env: VecEnv, actions: np.ndarray, step: int) -> Any:
+    def step(self, env: VecEnv, actions: np.ndarray, step: int) -> VecEnvStepReturn:
         """`env.step(actions)`, which is step number `step` of each environment.
 
         Raises:
@@ -72,10 +73,10 @@ class Boundary:
         """
         for part in self.parts:
             values = part.of(observations)
-            if values.shape[1:] != part.space.shape:
+            if values.shape[1:] != part.shape:
                 raise ObservationOutsideSpace(
                     f"observations{part.name} at step {step} have shape {values.shape[1:]}, their space "
-                    f"{part.space.shape}; correct the environments or their space",
+                    f"{part.shape}; correct the environments or their space",
                     step=step,
                 )
             check_finite(NonFiniteObservation, f"observation{part.name}", values, step)

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
-from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from memagents.agents.named_envs import Failure, NamedEnv, ReportingEnv, failed
 from memagents.agents.observation_parts import Part, check_shape, parts_of, warn_once
@@ -56,18 +56,18 @@ class GuardedDummyVecEnv(DummyVecEnv):
         self.steps += 1
         super().step_async(actions)
 
-    def _save_obs(self, env_idx: int, obs: VecEnvObs) -> None:
-        check_shape(self.parts, obs, env_idx, self.steps)
-        if not self.warned:
-            self._warn_of_types(obs, env_idx)
+    def _save_obs(self, env_idx: int, obs: Any) -> None:
+        for part in self.parts:
+            if not part.fits(obs):
+                self._look_closer(part, obs, env_idx)
         super()._save_obs(env_idx, obs)
 
-    def _warn_of_types(self, observation: VecEnvObs, environment: int) -> None:
-        for part in self.parts:
-            values = part.of(observation)
-            if part.has_foreign_type(values):
-                self.warned = True
-                warn_once(f"observation{part.name} of environment {environment} has {part.types(values)}")
+    def _look_closer(self, part: Part, observation: Any, environment: int) -> None:
+        check_shape([part], observation, environment, self.steps)
+        values = part.of(observation)
+        if not self.warned and part.has_foreign_type(values):
+            self.warned = True
+            warn_once(f"observation{part.name} of environment {environment} has {part.types(values)}")
 
 
 class GuardedSubprocVecEnv(SubprocVecEnv):

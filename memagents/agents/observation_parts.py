@@ -16,13 +16,15 @@ class Part:
 
     Attributes:
         key: its entry in a Dict observation; None where there is one array only.
-        space: of one environment.
+        space: of one environment; `shape` and `dtype` are its own, at hand.
         bounds: the lowest and highest values; None where every value of the type is inside.
     """
 
     key: str | None
     space: spaces.Space[Any]
     bounds: tuple[np.ndarray, np.ndarray] | None
+    shape: tuple[int, ...] | None
+    dtype: np.dtype[Any] | None
 
     @property
     def name(self) -> str:
@@ -38,22 +40,25 @@ class Part:
         """This part of one observation, or of a batch of them."""
         return np.asarray(observations if self.key is None else observations[self.key])
 
+    def fits(self, observation: Any) -> bool:
+        """Whether this part of one environment's observation is an array of the space's shape and type."""
+        values: Any = observation.get(self.key) if isinstance(observation, dict) else observation
+        return getattr(values, "shape", None) == self.shape and values.dtype == self.dtype
+
     def has_foreign_type(self, values: np.ndarray) -> bool:
         """Whether values of this type can lose something when they become the space's type."""
-        return (
-            values.dtype != (dtype := self.space.dtype) and dtype is not None and not np.can_cast(values.dtype, dtype)
-        )
+        return values.dtype != self.dtype and self.dtype is not None and not np.can_cast(values.dtype, self.dtype)
 
     def types(self, values: np.ndarray) -> str:
         """Both types, for a message."""
-        return f"type {values.dtype}, its space {self.space.dtype}"
+        return f"type {values.dtype}, its space {self.dtype}"
 
 
 def parts_of(space: spaces.Space[Any]) -> list[Part]:
     """The arrays of an observation."""
     if isinstance(space, spaces.Dict):
-        return [Part(key, part, bounds_of(part)) for key, part in space.spaces.items()]
-    return [Part(None, space, bounds_of(space))]
+        return [Part(key, part, bounds_of(part), part.shape, part.dtype) for key, part in space.spaces.items()]
+    return [Part(None, space, bounds_of(space), space.shape, space.dtype)]
 
 
 def bounds_of(space: spaces.Space[Any]) -> tuple[np.ndarray, np.ndarray] | None:
@@ -78,15 +83,19 @@ def check_shape(parts: list[Part], observation: Any, environment: int, step: int
         ObservationOutsideSpace: for an array of another shape than the space has, and for one that is not there.
     """
     for part in parts:
-        whose = f"observation{part.name} of environment {environment} at step {step}"
-        if part.key is not None and part.key not in observation:
-            found = f"{whose} is not there, and its space has it"
-        elif (shape := np.shape(part.of(observation))) != part.space.shape:
-            found = f"{whose} has shape {shape}, its space {part.space.shape}"
+        if part.fits(observation):
+            continue
+        if part.key is not None and not (isinstance(observation, dict) and part.key in observation):
+            found = "is not there, and its space has it"
+        elif (shape := np.shape(part.of(observation))) != part.shape:
+            found = f"has shape {shape}, its space {part.shape}"
         else:
             continue
         raise ObservationOutsideSpace(
-            f"{found}; correct the environment or its space", environment=environment, step=step
+            f"observation{part.name} of environment {environment} at step {step} {found}; correct the environment or "
+            "its space",
+            environment=environment,
+            step=step,
         )
 
 
