@@ -58,6 +58,12 @@ class RunFolder:
     def failed_model_file(self) -> Path:
         return self.checkpoints / "failed.zip"
 
+    @property
+    def logged_timesteps(self) -> int:
+        """The step of the last row of metrics; 0 where there is none."""
+        rows = self.metrics_file.read_text(encoding="utf-8").splitlines()
+        return int(json.loads(rows[-1])["timesteps"]) if rows else 0
+
     def record(self) -> dict[str, Any] | None:
         """What `run.json` holds; None where there is no run."""
         if not self.record_file.exists():

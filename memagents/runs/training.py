@@ -2,7 +2,7 @@
 
 import sys
 import time
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from typing import Any
 
 import torch
@@ -88,12 +88,16 @@ def learn(config: TrainConfig, folder: RunFolder, model: OnPolicyAlgorithm, bar:
 
 def keep_what_there_is(folder: RunFolder, model: OnPolicyAlgorithm, error: Exception) -> dict[str, Any]:
     """Writes the metrics and the model of a run that failed, and tells where it stood."""
-    model.dump_logs()
     failure = {"type": type(error).__name__, "message": str(error), "timesteps": model.num_timesteps}
     if isinstance(error, BoundaryError):
         failure |= {"environment": error.environment, "step": error.step}
-    with suppress(NonFiniteUpdate):
-        save_model(model, folder.failed_model_file)
+    try:
+        if model.num_timesteps > folder.logged_timesteps:
+            model.dump_logs()
+        if model.num_timesteps > 0:
+            save_model(model, folder.failed_model_file)
+    except (NonFiniteUpdate, OSError) as another:
+        error.add_note(f"Nor could all be kept that there was: {another}")
     return {"failure": failure}
 
 

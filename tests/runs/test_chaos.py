@@ -19,6 +19,7 @@ from memagents.errors import (
     NonFiniteUpdate,
     ObservationOutsideSpace,
 )
+from memagents.runs import training
 from memagents.runs.config import TrainConfig
 from memagents.runs.training import train
 
@@ -41,8 +42,8 @@ STEP = 37
 
 
 @pytest.fixture
-def chaotic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chaotic:
-    """Makes runs of 48 steps in two environments each; what is called closed is written down."""
+def chaotic(tmp_path: Path) -> Chaotic:
+    """Makes runs of 48 steps in two environments, of which the second has a fault."""
 
     def make(fault: str, backend: str = "dummy", **changes: Any) -> TrainConfig:
         settings: dict[str, Any] = {
@@ -66,15 +67,15 @@ def chaotic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chaotic:
 @pytest.fixture
 def closed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The vectorised environments that were closed, in order."""
-    names: list[Any] = []
+    venvs: list[Any] = []
 
     def noting(cls: Any) -> None:
         close = cls.close
-        monkeypatch.setattr(cls, "close", lambda venv: (names.append(venv), close(venv)))
+        monkeypatch.setattr(cls, "close", lambda venv: (venvs.append(venv), close(venv)))
 
     noting(GuardedDummyVecEnv)
     noting(GuardedSubprocVecEnv)
-    return names
+    return venvs
 
 
 def record_of(config: TrainConfig) -> dict[str, Any]:
@@ -142,6 +143,36 @@ def test_a_failed_run_starts_again_when_the_environment_is_repaired(chaotic: Cha
     with pytest.raises(NonFiniteReward):
         train(chaotic("nan reward"))
     assert [row["timesteps"] for row in metrics_of(chaotic("nan reward"))] == [32, 64, 72]
+
+
+@pytest.mark.parametrize("backend", ["dummy", "subproc"])
+def test_a_fault_before_the_first_step_leaves_the_folder_to_the_next_run(backend, chaotic: Chaotic):
+    config = chaotic("error", backend, env_kwargs={"fault": "error", "at": 0})
+    with pytest.raises(EnvironmentFailed, match=r"environment 1 failed in reset\(\) at step 0"):
+        train(config)
+    assert record_of(config)["failure"]["step"] == 0
+    assert metrics_of(config) == []
+    assert train(chaotic("none", timesteps=32)).record["timesteps"] == 32
+
+
+def test_an_update_that_fails_leaves_one_row_for_its_step(chaotic: Chaotic, monkeypatch):
+    def fail(_: Any) -> None:
+        raise NonFiniteUpdate("the update was refused")
+
+    monkeypatch.setattr(MemoryPPO, "train", fail)
+    with pytest.raises(NonFiniteUpdate):
+        train(chaotic("none"))
+    assert [row["timesteps"] for row in metrics_of(chaotic("none"))] == [32]
+
+
+def test_the_first_error_is_the_one_that_is_raised(chaotic: Chaotic, monkeypatch):
+    def fail(*_: Any) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(training, "save_model", fail)
+    with pytest.raises(EnvironmentFailed) as caught:
+        train(chaotic("error"))
+    assert caught.value.__notes__ == ["Nor could all be kept that there was: no space left"]
 
 
 def test_a_loss_that_is_not_finite_ends_a_run_before_the_update(chaotic: Chaotic):
