@@ -10,6 +10,7 @@ from typing import Annotated
 
 import tyro
 
+from memagents.errors import MemagentsError
 from memagents.runs.config import DoctorConfig, TrainConfig
 from memagents.studies.config import CompareConfig
 
@@ -122,8 +123,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command.
 
     Returns:
-        The exit code: 0 if all went well, 1 if a run of a study failed or an environment is broken, 2 if what was asked
-        for cannot be done, 130 if it was interrupted.
+        The exit code: 0 if all went well, 1 if a run failed or an environment is broken, 2 if what was asked for cannot
+        be done, 130 if it was interrupted.
     """
     description = "Reinforcement-learning agents that remember."
     try:
@@ -135,6 +136,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             config=(tyro.conf.FlagCreatePairsOff,),
         )
         return code
+    except MemagentsError as error:
+        print(f"memagents: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
     except ValueError as error:
         print(f"memagents: {error}", file=sys.stderr)
         return 2

@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import multiprocessing
 from collections.abc import Iterator
 
 import jaxtyping
@@ -8,6 +9,9 @@ import torch
 
 # The tests run in parallel processes; more threads in each would only fight each other.
 torch.set_num_threads(1)
+
+# Workers of environments start from a process that has imported this already, instead of importing it once each.
+multiprocessing.set_forkserver_preload(["memagents.agents.guarded_vec_envs"])
 
 
 @pytest.fixture

@@ -13,7 +13,9 @@ from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 
 from memagents.agents.arguments import check_subclass
+from memagents.agents.boundaries import Boundary
 from memagents.agents.buffers import SequenceBuffer
+from memagents.agents.finite_updates import check_parameters, check_returns, refuse_non_finite_updates
 from memagents.agents.policies import (
     CriticMemory,
     MemoryActorCriticCnnPolicy,
@@ -40,6 +42,7 @@ class MemoryMixin(OnPolicyAlgorithm):
     critic_memory: CriticMemory | None
     _optimizer_kwargs: dict[str, Any]
     _last_state: AgentState | None
+    _boundary: Boundary
 
     def _set_memory(
         self,
@@ -67,6 +70,8 @@ class MemoryMixin(OnPolicyAlgorithm):
         self.rollout_buffer_kwargs = {**buffer_kwargs, "sequence_length": self._chosen_sequence_length()}
         super()._setup_model()
         self.policy_kwargs, self.rollout_buffer_kwargs = policy_kwargs, buffer_kwargs
+        self._boundary = Boundary(self.observation_space)
+        refuse_non_finite_updates(self.policy, self.policy.optimizer)
         # SB3 saves what JSON can hold as JSON, and an agent that remembers nothing comes back as a list of nothing.
         if self._last_obs is None or not isinstance(self._last_state, AgentState):
             self._last_state = self.policy.initial_state(self.n_envs)
@@ -79,6 +84,10 @@ class MemoryMixin(OnPolicyAlgorithm):
 
         Returns:
             False if the callback ended training, True otherwise.
+
+        Raises:
+            BoundaryError: for what an agent cannot learn from, before it enters the memory; see `Boundary`.
+            NonFiniteUpdate: if nothing can be learned from this rollout, because its value loss is not finite.
         """
         assert self._last_obs is not None, "learn() resets the environments before the first rollout"
         assert isinstance(rollout_buffer, SequenceBuffer)
@@ -87,6 +96,7 @@ class MemoryMixin(OnPolicyAlgorithm):
         if self.use_sde:
             self.policy.reset_noise(env.num_envs)
         callback.on_rollout_start()
+        self._boundary.check_observations(self._last_obs, self._steps_of_each_env(), env)
 
         # Callbacks find these names in their `locals`, as they do in SB3.
         for n_steps in range(n_rollout_steps):
@@ -101,7 +111,7 @@ class MemoryMixin(OnPolicyAlgorithm):
                 )
             actions = actions.cpu().numpy()
             clipped_actions = self.policy.to_env(actions)
-            new_obs, rewards, dones, infos = env.step(clipped_actions)
+            new_obs, rewards, dones, infos = self._boundary.step(env, clipped_actions, self._steps_of_each_env() + 1)
             self.num_timesteps += env.num_envs
 
             callback.update_locals(locals())
@@ -125,12 +135,16 @@ class MemoryMixin(OnPolicyAlgorithm):
             obs_tensor = obs_as_tensor(new_obs, self.device)  # type: ignore[arg-type]
             values = self.policy.predict_values(obs_tensor, self._last_state, self._episode_starts_tensor())
         rollout_buffer.compute_returns_and_advantage(last_values=values, dones=dones)
+        check_returns(rollout_buffer.returns, rollout_buffer.values)
         callback.update_locals(locals())
         callback.on_rollout_end()
         return True
 
     def _episode_starts_tensor(self) -> torch.Tensor:
         return torch.as_tensor(self._last_episode_starts, device=self.device)
+
+    def _steps_of_each_env(self) -> int:
+        return self.num_timesteps // self.n_envs
 
     def _bootstrap_truncated(self, rewards: np.ndarray, ended: np.ndarray, infos: list[dict[str, Any]]) -> None:
         """Adds to the last reward of a truncated episode the value of what would have come, as remembered."""
@@ -142,6 +156,7 @@ class MemoryMixin(OnPolicyAlgorithm):
             batch: Any = {key: np.stack([obs[key] for obs in terminal]) for key in terminal[0]}
         else:
             batch = np.stack(terminal)
+        self._boundary.check_terminal(batch, self._steps_of_each_env(), np.array(cut))
         rows = torch.as_tensor(np.array(cut), device=self.device)
         assert self._last_state is not None
         with torch.inference_mode():
@@ -149,8 +164,16 @@ class MemoryMixin(OnPolicyAlgorithm):
             values = self.policy.predict_values(obs, self._last_state.map(lambda field: field[rows]))
         rewards[cut] += self.gamma * values.flatten().cpu().numpy()
 
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "_boundary"]
+
     def save(self, path: Any, exclude: Any = None, include: Any = None) -> None:
-        """Saves the model as SB3 does, and what the agent remembers: `load(..., force_reset=False)` goes on with it."""
+        """Saves the model as SB3 does, and what the agent remembers: `load(..., force_reset=False)` goes on with it.
+
+        Raises:
+            NonFiniteUpdate: if a parameter is not finite; nothing is written then.
+        """
+        check_parameters(self.policy)
         state = self._last_state
         self._last_state = state and state.map(lambda field: field.cpu())
         try:

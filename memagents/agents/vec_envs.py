@@ -18,17 +18,16 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from jaxtyping import Bool
 from stable_baselines3.common.env_util import make_vec_env as make_sb3_vec_env
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
+from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
+from memagents.agents.guarded_vec_envs import GuardedDummyVecEnv, GuardedSubprocVecEnv
 from memagents.agents.last_action_reward import AppendLastActionReward
 
 __all__ = ["AppendLastActionReward", "Backend", "BatchedVecEnv", "find_spec", "make_vec_env"]
 
 Backend: TypeAlias = Literal["auto", "batched", "dummy", "subproc"]
 Info: TypeAlias = dict[str, Any]
-
-SB3_VEC_ENVS: dict[str, type[DummyVecEnv | SubprocVecEnv]] = {"dummy": DummyVecEnv, "subproc": SubprocVecEnv}
 
 
 def make_vec_env(
@@ -39,6 +38,7 @@ def make_vec_env(
     env_kwargs: dict[str, Any] | None = None,
     backend: Backend = "auto",
     last_action_reward: bool = False,
+    step_timeout: float | None = None,
 ) -> VecEnv:
     """Makes `n_envs` environments of one kind, whose episodes are counted as SB3's Monitor counts them.
 
@@ -52,16 +52,19 @@ def make_vec_env(
             "dummy" steps single environments one after the other, "subproc" each in a process of its own;
             "auto" is "batched" where there is one, else "dummy".
         last_action_reward: whether to append the last action and reward to the observation (`AppendLastActionReward`).
+        step_timeout: seconds that an environment in a process of its own may take to answer, before the process is
+            ended and EnvironmentTimeout raised; None waits for ever.
 
     Raises:
-        ValueError: for an unknown id or backend, a module that cannot be imported, fewer than one environment, or
-            "batched" where there is no such environment. Nothing has been built then.
+        ValueError: for an unknown id or backend, a module that cannot be imported, fewer than one environment,
+            "batched" where there is no such environment, or a timeout that cannot be kept. Nothing is built then.
     """
     if n_envs < 1:
         raise ValueError(f"n_envs must be at least 1, got {n_envs}")
     spec, env_kwargs = find_spec(env_id), env_kwargs or {}
     venv: VecEnv
     chosen = choose_backend(backend, spec)
+    check_step_timeout(step_timeout, backend)
     if chosen == "batched":
         batched = gym.make_vec(spec, num_envs=n_envs, vectorization_mode="vector_entry_point", **env_kwargs)
         venv = BatchedVecEnv(batched)
@@ -69,7 +72,10 @@ def make_vec_env(
     else:
         # A callable, because SB3 asks for render_mode="rgb_array" when it is given an id, whether there is one or not.
         make_one = partial(gym.make, env_id)
-        venv = make_sb3_vec_env(make_one, n_envs, seed, env_kwargs=env_kwargs, vec_env_cls=SB3_VEC_ENVS[chosen])
+        cls: Any = partial(GuardedSubprocVecEnv, step_timeout=step_timeout)
+        if chosen == "dummy":
+            cls = GuardedDummyVecEnv
+        venv = make_sb3_vec_env(make_one, n_envs, seed, env_kwargs=env_kwargs, vec_env_cls=cls)
     return AppendLastActionReward(venv) if last_action_reward else venv
 
 
@@ -107,6 +113,17 @@ def choose_backend(backend: Backend, spec: EnvSpec) -> Backend:
     if backend == "auto":
         return "batched" if has_batched(spec) else "dummy"
     return backend
+
+
+def check_step_timeout(step_timeout: float | None, backend: Backend) -> None:
+    """Raises ValueError for a timeout that is none, or that cannot be kept."""
+    if step_timeout is not None and not step_timeout > 0:
+        raise ValueError(f"step_timeout must be above 0 seconds, got {step_timeout}")
+    if step_timeout is not None and backend != "subproc":
+        raise ValueError(
+            f"step_timeout={step_timeout} needs backend='subproc', got {backend!r}: only an environment in a process "
+            "of its own can be left behind when it hangs"
+        )
 
 
 def has_batched(spec: EnvSpec) -> bool:

@@ -3,7 +3,7 @@
 run.json          what was asked, with which versions on which machine, and how it went
 metrics.jsonl     one line for each dump of the logger
 evaluation.json   every episode of the final evaluation
-checkpoints/      models; `final.zip` is the last one
+checkpoints/      models; `final.zip` is the last one, `failed.zip` the last of a run that failed
 tensorboard/, wandb/   where asked for
 """
 
@@ -24,7 +24,7 @@ from memagents.runs.provenance import now, provenance
 ENTRIES = ("metrics.jsonl", "evaluation.json", "checkpoints", "tensorboard", "wandb")
 """What a run writes besides run.json, and so what a new start takes away."""
 
-INCIDENTAL = ("folder", "threads")
+INCIDENTAL = ("folder", "threads", "backend", "step_timeout")
 """Fields of a configuration that say where and how fast, not what."""
 
 
@@ -53,6 +53,16 @@ class RunFolder:
     @property
     def model_file(self) -> Path:
         return self.checkpoints / "final.zip"
+
+    @property
+    def failed_model_file(self) -> Path:
+        return self.checkpoints / "failed.zip"
+
+    @property
+    def logged_timesteps(self) -> int:
+        """The step of the last row of metrics; 0 where there is none."""
+        rows = self.metrics_file.read_text(encoding="utf-8").splitlines()
+        return int(json.loads(rows[-1])["timesteps"]) if rows else 0
 
     def record(self) -> dict[str, Any] | None:
         """What `run.json` holds; None where there is no run."""

@@ -30,7 +30,13 @@ UNUSED = ("self", "tensorboard_log", "_init_setup_model")
 def build_env(config: TrainConfig, *, n_envs: int, seed: int) -> VecEnv:
     """The environments of a run, or of its evaluation."""
     return make_vec_env(
-        config.env, n_envs, seed, env_kwargs=config.env_kwargs, last_action_reward=config.last_action_reward
+        config.env,
+        n_envs,
+        seed,
+        env_kwargs=config.env_kwargs,
+        backend=config.backend,
+        last_action_reward=config.last_action_reward,
+        step_timeout=config.step_timeout,
     )
 
 

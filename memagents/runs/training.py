@@ -9,6 +9,7 @@ import torch
 from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
+from memagents.errors import BoundaryError, NonFiniteUpdate
 from memagents.runs.checkpoints import Checkpoints, save_model
 from memagents.runs.config import TrainConfig
 from memagents.runs.evaluation import SEED_OFFSET, Evaluation, evaluate
@@ -59,7 +60,11 @@ def run(config: TrainConfig, folder: RunFolder, record: dict[str, Any], bar: boo
         logger = Logger(str(folder.path), open_sinks(config.log, folder.path, config))
         stack.enter_context(closing(logger))
         model.set_logger(logger)
-        record |= learn(config, folder, model, bar)
+        try:
+            record |= learn(config, folder, model, bar)
+        except Exception as error:
+            record |= keep_what_there_is(folder, model, error)
+            raise
         save_model(model, folder.model_file)
         evaluation = evaluate_model(config, model, episodes=config.eval_episodes)
         write_json(folder.evaluation_file, evaluation.to_json())
@@ -79,6 +84,21 @@ def learn(config: TrainConfig, folder: RunFolder, model: OnPolicyAlgorithm, bar:
         "seconds": round(seconds, 2),
         "steps_per_second": round(model.num_timesteps / seconds, 1),
     }
+
+
+def keep_what_there_is(folder: RunFolder, model: OnPolicyAlgorithm, error: Exception) -> dict[str, Any]:
+    """Writes the metrics and the model of a run that failed, and tells where it stood."""
+    failure = {"type": type(error).__name__, "message": str(error), "timesteps": model.num_timesteps}
+    if isinstance(error, BoundaryError):
+        failure |= {"environment": error.environment, "step": error.step}
+    try:
+        if model.num_timesteps > folder.logged_timesteps:
+            model.dump_logs()
+        if model.num_timesteps > 0:
+            save_model(model, folder.failed_model_file)
+    except (NonFiniteUpdate, OSError) as another:
+        error.add_note(f"Nor could all be kept that there was: {another}")
+    return {"failure": failure}
 
 
 def evaluate_model(

@@ -15,6 +15,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
 
+from memagents.agents.guarded_vec_envs import GuardedDummyVecEnv
 from memagents.agents.vec_envs import AppendLastActionReward, BatchedVecEnv, choose_backend, find_spec, make_vec_env
 
 T_MAZE = "memagents_envs:MemAgents/TMaze-v0"
@@ -251,10 +252,10 @@ def test_frames_are_tiled():
 
 def test_the_batched_environment_is_chosen_where_there_is_one():
     assert isinstance(make_vec_env(T_MAZE, 2), BatchedVecEnv)
-    assert type(make_vec_env(T_MAZE, 2, backend="dummy")) is DummyVecEnv
+    assert type(make_vec_env(T_MAZE, 2, backend="dummy")) is GuardedDummyVecEnv
     # CartPole has a vector environment, but with autoreset NEXT_STEP.
-    assert type(make_vec_env("CartPole-v1", 2)) is DummyVecEnv
-    assert type(make_vec_env("Pendulum-v1", 2)) is DummyVecEnv
+    assert type(make_vec_env("CartPole-v1", 2)) is GuardedDummyVecEnv
+    assert type(make_vec_env("Pendulum-v1", 2)) is GuardedDummyVecEnv
 
 
 def test_environments_without_frames_need_no_render_mode():
