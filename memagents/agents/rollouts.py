@@ -7,23 +7,24 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 
 from memagents.agents.arguments import check_subclass
 from memagents.agents.buffers import SequenceBuffer
+from memagents.agents.encoding import like
 from memagents.agents.policies import (
     CriticMemory,
     MemoryActorCriticCnnPolicy,
     MemoryActorCriticPolicy,
     MemoryMultiInputActorCriticPolicy,
 )
+from memagents.agents.saving import SavingMixin
 from memagents.agents.sequences import AgentState
 
 
-class MemoryMixin(OnPolicyAlgorithm):
+class MemoryMixin(SavingMixin):
     """What MemoryPPO and MemoryA2C share: rollouts in which the agent remembers."""
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
@@ -31,6 +32,7 @@ class MemoryMixin(OnPolicyAlgorithm):
         "CnnPolicy": MemoryActorCriticCnnPolicy,
         "MultiInputPolicy": MemoryMultiInputActorCriticPolicy,
     }
+    file_classes: ClassVar[dict[str, type]] = {"memagents.SequenceBuffer": SequenceBuffer}
     policy: MemoryActorCriticPolicy
     rollout_buffer: SequenceBuffer
 
@@ -67,10 +69,9 @@ class MemoryMixin(OnPolicyAlgorithm):
         self.rollout_buffer_kwargs = {**buffer_kwargs, "sequence_length": self._chosen_sequence_length()}
         super()._setup_model()
         self.policy_kwargs, self.rollout_buffer_kwargs = policy_kwargs, buffer_kwargs
-        # SB3 saves what JSON can hold as JSON, and an agent that remembers nothing comes back as a list of nothing.
-        if self._last_obs is None or not isinstance(self._last_state, AgentState):
-            self._last_state = self.policy.initial_state(self.n_envs)
-        self._last_state = self._last_state.map(lambda field: field.to(self.device))
+        nothing = self.policy.initial_state(self.n_envs)
+        state = nothing if self._last_obs is None or self._last_state is None else like(nothing, self._last_state)
+        self._last_state = state.map(lambda field: field.to(self.device))
 
     def collect_rollouts(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
@@ -148,12 +149,3 @@ class MemoryMixin(OnPolicyAlgorithm):
             obs, _ = self.policy.obs_to_tensor(batch)
             values = self.policy.predict_values(obs, self._last_state.map(lambda field: field[rows]))
         rewards[cut] += self.gamma * values.flatten().cpu().numpy()
-
-    def save(self, path: Any, exclude: Any = None, include: Any = None) -> None:
-        """Saves the model as SB3 does, and what the agent remembers: `load(..., force_reset=False)` goes on with it."""
-        state = self._last_state
-        self._last_state = state and state.map(lambda field: field.cpu())
-        try:
-            super().save(path, exclude, include)
-        finally:
-            self._last_state = state
