@@ -11,6 +11,7 @@ from typing import Annotated
 
 import tyro
 
+from memagents.errors import MemagentsError
 from memagents.runs.config import TrainConfig
 from memagents.studies.config import CompareConfig
 
@@ -20,6 +21,20 @@ def train(config: Annotated[TrainConfig, tyro.conf.arg(name="")]) -> int:
     from memagents.runs.training import train
 
     result = train(config)
+    print(result.evaluation.describe())
+    print(f"everything about this run: {result.folder}")
+    return 0
+
+
+def resume(run: tyro.conf.Positional[Path]) -> int:
+    """Go on with an unfinished run, as it was configured; `train --resume RUN` is the same.
+
+    Args:
+        run: The run folder.
+    """
+    from memagents.runs.training import resume
+
+    result = resume(run)
     print(result.evaluation.describe())
     print(f"everything about this run: {result.folder}")
     return 0
@@ -96,6 +111,7 @@ def environments() -> list[str]:
 
 VERBS: dict[str, Callable[..., int]] = {
     "train": train,
+    "resume": resume,
     "compare": compare,
     "evaluate": evaluate,
     "list": list_names,
@@ -106,9 +122,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command.
 
     Returns:
-        The exit code: 0 if all went well, 1 if a run of a study failed, 2 if what was asked for cannot be done, 130
-        if it was interrupted.
+        The exit code: 0 if all went well, 1 if a run of a study failed or a file could not be written, 2 if what was
+        asked for cannot be done, 130 or 143 if it was interrupted.
     """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:2] == ["train", "--resume"]:
+        arguments[:2] = ["resume"]
+
     description = "Reinforcement-learning agents that remember."
     try:
         code: int = tyro.extras.subcommand_cli_from_dict(
@@ -122,9 +142,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"memagents: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("memagents: interrupted", file=sys.stderr)
-        return 130
+    except MemagentsError as error:
+        print(f"memagents: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt as stopped:
+        print(f"memagents: {str(stopped) or 'interrupted'}", file=sys.stderr)
+        return getattr(stopped, "exit_code", 130)
 
 
 if __name__ == "__main__":

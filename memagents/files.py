@@ -1,6 +1,7 @@
 """Files that are the old ones or the new ones, never half of either, even if the machine loses power."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from memagents.errors import CheckpointWriteError
@@ -10,8 +11,8 @@ def write_file(path: Path, contents: bytes) -> None:
     """Writes a file: beside its place first, through to the disk, and then into its place at once.
 
     Raises:
-        CheckpointWriteError: if the disk is full, the folder read-only, or anything else is in the way. What was at
-            `path` before is still there.
+        CheckpointWriteError: if the disk is full, the folder read-only, or anything else is in the way. At `path` is
+            then what was there before, whole; or the new file, if only its name could not be made to last.
     """
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -24,7 +25,7 @@ def write_file(path: Path, contents: bytes) -> None:
     except OSError as error:
         discard(partial)
         reason = error.strerror or str(error)
-        raise CheckpointWriteError(f"cannot write {path}: {reason}; what was there before is unchanged") from error
+        raise CheckpointWriteError(f"cannot write {path}: {reason}; what was written before is still there") from error
 
 
 def sync_folder(folder: Path) -> None:
@@ -40,7 +41,5 @@ def sync_folder(folder: Path) -> None:
 
 def discard(path: Path) -> None:
     """Removes a file if that is possible: it is in nobody's way."""
-    try:
+    with suppress(OSError):
         path.unlink(missing_ok=True)
-    except OSError:
-        pass

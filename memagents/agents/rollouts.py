@@ -73,6 +73,12 @@ class MemoryMixin(SavingMixin):
         state = nothing if self._last_obs is None or self._last_state is None else like(nothing, self._last_state)
         self._last_state = state.map(lambda field: field.to(self.device))
 
+    def restore_progress(self, attributes: dict[str, Any]) -> None:
+        """Takes over what training had changed in a saved model, its parameters and optimizer apart."""
+        vars(self).update(attributes)
+        state: AgentState = like(self.policy.initial_state(self.n_envs), self._last_state)
+        self._last_state = state.map(lambda field: field.to(self.device))
+
     def collect_rollouts(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
     ) -> bool:
@@ -85,9 +91,10 @@ class MemoryMixin(SavingMixin):
         assert isinstance(rollout_buffer, SequenceBuffer)
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
+        # Before anything is drawn, unlike in SB3: what is saved here goes on with the same noise.
+        callback.on_rollout_start()
         if self.use_sde:
             self.policy.reset_noise(env.num_envs)
-        callback.on_rollout_start()
 
         # Callbacks find these names in their `locals`, as they do in SB3.
         for n_steps in range(n_rollout_steps):

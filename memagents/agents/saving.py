@@ -58,14 +58,15 @@ class SavingMixin(OnPolicyAlgorithm):
         Raises:
             CheckpointWriteError: if the file cannot be written; what was at `path` before is still there.
         """
-        store(path, self._packed(exclude, include), suffix="zip")
+        store(path, self.packed(exclude, include), suffix="zip")
 
-    def _packed(
+    def packed(
         self,
         exclude: Iterable[str] | None = None,
         include: Iterable[str] | None = None,
         **more_sections: Any,
     ) -> bytes:
+        """The contents of a model file, and of what else is to stand in it, by section."""
         left_out = {*self._excluded_save_params(), *REBUILT, *(exclude or ())} - set(include or ())
         attributes = {name: value for name, value in vars(self).items() if name not in {*left_out, "policy"}}
         classes = self._file_classes()

@@ -541,9 +541,7 @@ def test_a_save_that_fails_leaves_the_old_file(function, tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(os, function, fail)
-        with pytest.raises(
-            kinds.CheckpointWriteError, match="cannot write .*: No space left on device; what was there"
-        ):
+        with pytest.raises(kinds.CheckpointWriteError, match=r"cannot write .*: No space left on device; what was"):
             model.save(tmp_path / "model")
     assert [path.name for path in tmp_path.iterdir()] == ["model.zip"]
     # Opening the folder is the last step, so that the new file is in its place already.
