@@ -28,6 +28,20 @@ def train(config: Annotated[TrainConfig, tyro.conf.arg(name="")]) -> int:
     return 0
 
 
+def resume(run: tyro.conf.Positional[Path]) -> int:
+    """Go on with an unfinished run, as it was configured; `train --resume RUN` is the same.
+
+    Args:
+        run: The run folder.
+    """
+    from memagents.runs.training import resume
+
+    result = resume(run)
+    print(result.evaluation.describe())
+    print(f"everything about this run: {result.folder}")
+    return 0
+
+
 def compare(config: Annotated[CompareConfig, tyro.conf.arg(name="")]) -> int:
     """Train a grid of agents: environments x memories x algorithms x seeds."""
     from memagents.studies.comparison import compare
@@ -112,6 +126,7 @@ def doctor(config: Annotated[DoctorConfig, tyro.conf.arg(name="")]) -> int:
 
 VERBS: dict[str, Callable[..., int]] = {
     "train": train,
+    "resume": resume,
     "compare": compare,
     "evaluate": evaluate,
     "list": list_names,
@@ -123,9 +138,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command.
 
     Returns:
-        The exit code: 0 if all went well, 1 if a run failed or an environment is broken, 2 if what was asked for cannot
-        be done, 130 if it was interrupted.
+        The exit code: 0 if all went well, 1 if a run failed, a file could not be written or an environment is broken,
+        2 if what was asked for cannot be done, 130 or 143 if it was interrupted.
     """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:2] == ["train", "--resume"]:
+        arguments[:2] = ["resume"]
+
     description = "Reinforcement-learning agents that remember."
     try:
         code: int = tyro.extras.subcommand_cli_from_dict(
@@ -142,9 +161,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"memagents: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("memagents: interrupted", file=sys.stderr)
-        return 130
+    except MemagentsError as error:
+        print(f"memagents: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt as stopped:
+        print(f"memagents: {str(stopped) or 'interrupted'}", file=sys.stderr)
+        return getattr(stopped, "exit_code", 130)
 
 
 if __name__ == "__main__":

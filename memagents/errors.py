@@ -1,4 +1,4 @@
-"""What can go wrong at the edges of a run, as one family of errors.
+"""What can go wrong, as one family of errors, beside ValueError for an argument.
 
 Every message says what was got, what was expected and what to do. What a user would look for as a ValueError is one.
 """
@@ -59,3 +59,55 @@ class EnvironmentWorkerDied(BoundaryError):
 
 class NonFiniteUpdate(MemagentsError, ValueError):
     """A gradient or a parameter is NaN or infinite; no optimizer has taken it, and no file holds it."""
+
+
+class CheckpointError(MemagentsError):
+    """A model file or checkpoint cannot be read or written."""
+
+
+class EmptyFileError(CheckpointError, ValueError):
+    """The file has no contents: its writing never began, or the disk was full."""
+
+
+class TruncatedFileError(CheckpointError, ValueError):
+    """The file begins as a model file does, and breaks off."""
+
+
+class NotAModelFileError(CheckpointError, ValueError):
+    """The file is something else."""
+
+
+class DamagedFileError(CheckpointError, ValueError):
+    """The contents are not those that were written: a size or a hash differs."""
+
+
+class NewerSchemaError(CheckpointError, ValueError):
+    """The file was written by a later version of this package."""
+
+
+class MissingPartError(CheckpointError, ValueError):
+    """A part that a file of this kind has is not in it."""
+
+
+class UnsafePartError(CheckpointError, ValueError):
+    """The file holds a part that no file of ours has: a path, or something that its table of contents leaves out."""
+
+
+class PickleRefusedError(CheckpointError, ValueError):
+    """The file holds a pickle, which can run any code when it is read."""
+
+
+class OtherArchitectureError(CheckpointError, ValueError):
+    """The parameters in the file belong to another algorithm or another network."""
+
+
+class MissingObjectError(CheckpointError, ValueError):
+    """The model was made with something that no file can hold, and it was not given to `load`."""
+
+
+class CheckpointWriteError(CheckpointError):
+    """A file could not be written; what was there before is still there."""
+
+
+class RunInUseError(MemagentsError, ValueError):
+    """Another process writes to this run folder."""

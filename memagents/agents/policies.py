@@ -4,7 +4,7 @@ Axes: L steps of a sequence, S sequences (or environments, when acting: then L i
 """
 
 from collections.abc import Callable
-from typing import Any, Final, Literal, TypeAlias, cast
+from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 
 import numpy as np
 import torch
@@ -14,14 +14,18 @@ from stable_baselines3.common.distributions import CategoricalDistribution, Dist
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, MlpExtractor, NatureCNN
 from stable_baselines3.common.type_aliases import PyTorchObs
+from stable_baselines3.common.utils import get_device
 from torch import Tensor
 from torch.optim import Adam
 
 from memagents.agents.distributions import LeanCategoricalDistribution
 from memagents.agents.sequences import AgentState, Sequences
+from memagents.agents.serialization import ModelFile, complete, load_policy, save_policy
+from memagents.errors import PickleRefusedError
 from memagents.memories import Memory, State, make_memory
 
 CriticMemory: TypeAlias = Literal["shared", "separate", "none"]
+SelfPolicy = TypeVar("SelfPolicy", bound="MemoryActorCriticPolicy")
 
 FUSED_ADAM: Final = {"eps": 1e-5, "fused": True}
 """SB3's setting of Adam, in one kernel for all parameters."""
@@ -250,6 +254,39 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
             # SB3 leaves this one out, and then loads two encoders into one.
             "share_features_extractor": self.share_features_extractor,
         }
+
+    def save(self, path: ModelFile) -> None:
+        """Saves the policy alone, as JSON and safetensors.
+
+        Raises:
+            MissingObjectError: if it was made with a class or function that no file can hold; nothing is written then.
+            CheckpointWriteError: if the file cannot be written; what was at `path` before is still there.
+        """
+        save_policy(path, self._get_constructor_parameters(), self.state_dict())
+
+    @classmethod
+    def load(
+        cls: type[SelfPolicy], path: ModelFile, device: torch.device | str = "auto", *, trust_pickle: bool = False
+    ) -> SelfPolicy:
+        """Makes a policy from a file. Nothing in the file is unpickled or run.
+
+        Args:
+            path: a path or a binary stream.
+            device: where to compute.
+            trust_pickle: read a file of SB3's own format, which runs whatever code its maker put into it.
+
+        Raises:
+            CheckpointError: of the kind that says what is wrong with the file; see `memagents.errors`.
+        """
+        try:
+            arguments, state = load_policy(path)
+        except PickleRefusedError:
+            if not trust_pickle:
+                raise
+            return super().load(path, device)  # type: ignore[arg-type]
+        policy = cls(**arguments, lr_schedule=cls._dummy_schedule)
+        policy.load_state_dict(complete(str(path), state, policy.state_dict()))
+        return policy.to(get_device(device))
 
 
 def _unroll(

@@ -7,7 +7,6 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
@@ -15,17 +14,19 @@ from stable_baselines3.common.vec_env import VecEnv
 from memagents.agents.arguments import check_subclass
 from memagents.agents.boundaries import Boundary
 from memagents.agents.buffers import SequenceBuffer
-from memagents.agents.finite_updates import check_parameters, check_returns, refuse_non_finite_updates
+from memagents.agents.encoding import like
+from memagents.agents.finite_updates import check_returns, refuse_non_finite_updates
 from memagents.agents.policies import (
     CriticMemory,
     MemoryActorCriticCnnPolicy,
     MemoryActorCriticPolicy,
     MemoryMultiInputActorCriticPolicy,
 )
+from memagents.agents.saving import SavingMixin
 from memagents.agents.sequences import AgentState
 
 
-class MemoryMixin(OnPolicyAlgorithm):
+class MemoryMixin(SavingMixin):
     """What MemoryPPO and MemoryA2C share: rollouts in which the agent remembers."""
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
@@ -33,6 +34,7 @@ class MemoryMixin(OnPolicyAlgorithm):
         "CnnPolicy": MemoryActorCriticCnnPolicy,
         "MultiInputPolicy": MemoryMultiInputActorCriticPolicy,
     }
+    file_classes: ClassVar[dict[str, type]] = {"memagents.SequenceBuffer": SequenceBuffer}
     policy: MemoryActorCriticPolicy
     rollout_buffer: SequenceBuffer
 
@@ -72,10 +74,15 @@ class MemoryMixin(OnPolicyAlgorithm):
         self.policy_kwargs, self.rollout_buffer_kwargs = policy_kwargs, buffer_kwargs
         self._boundary = Boundary(self.observation_space)
         refuse_non_finite_updates(self.policy, self.policy.optimizer)
-        # SB3 saves what JSON can hold as JSON, and an agent that remembers nothing comes back as a list of nothing.
-        if self._last_obs is None or not isinstance(self._last_state, AgentState):
-            self._last_state = self.policy.initial_state(self.n_envs)
-        self._last_state = self._last_state.map(lambda field: field.to(self.device))
+        nothing = self.policy.initial_state(self.n_envs)
+        state = nothing if self._last_obs is None or self._last_state is None else like(nothing, self._last_state)
+        self._last_state = state.map(lambda field: field.to(self.device))
+
+    def restore_progress(self, attributes: dict[str, Any]) -> None:
+        """Takes over what training had changed in a saved model, its parameters and optimizer apart."""
+        vars(self).update(attributes)
+        state: AgentState = like(self.policy.initial_state(self.n_envs), self._last_state)
+        self._last_state = state.map(lambda field: field.to(self.device))
 
     def collect_rollouts(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
@@ -93,9 +100,10 @@ class MemoryMixin(OnPolicyAlgorithm):
         assert isinstance(rollout_buffer, SequenceBuffer)
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
+        # Before anything is drawn, unlike in SB3: what is saved here goes on with the same noise.
+        callback.on_rollout_start()
         if self.use_sde:
             self.policy.reset_noise(env.num_envs)
-        callback.on_rollout_start()
         self._boundary.check_observations(self._last_obs, self._steps_of_each_env(), env)
 
         # Callbacks find these names in their `locals`, as they do in SB3.
@@ -166,17 +174,3 @@ class MemoryMixin(OnPolicyAlgorithm):
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "_boundary"]
-
-    def save(self, path: Any, exclude: Any = None, include: Any = None) -> None:
-        """Saves the model as SB3 does, and what the agent remembers: `load(..., force_reset=False)` goes on with it.
-
-        Raises:
-            NonFiniteUpdate: if a parameter is not finite; nothing is written then.
-        """
-        check_parameters(self.policy)
-        state = self._last_state
-        self._last_state = state and state.map(lambda field: field.cpu())
-        try:
-            super().save(path, exclude, include)
-        finally:
-            self._last_state = state

@@ -1,34 +1,212 @@
-"""Models on disk, whole or not at all."""
+"""Checkpoints: a model with all that decides how its training goes on, on disk whole or not at all.
+
+    checkpoints/step-000040000.zip   after that many steps, between an update and the rollout that follows
+    checkpoints/final.zip            after the last update
+    checkpoints/LATEST               the name of the one written last
+
+Each is a model file (`MemoryPPO.load` reads it) with one more section, "training": the random generators, the
+environments, what the logger holds, and how far the metrics were. A file is written beside its place, through to the
+disk, and gets its name when it is complete; one that exists is never written again.
+"""
 
 import os
+import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
+from memagents.agents.archives import Archive
+from memagents.agents.rollouts import MemoryMixin
+from memagents.agents.serialization import open_archive, read_parameters
+from memagents.errors import CheckpointError
+from memagents.files import discard, write_file
+from memagents.runs.env_states import capture, is_plain, restore_env
+from memagents.runs.folder import RunFolder
+from memagents.runs.generators import generator_states, set_generator_states
+from memagents.runs.signals import StopRequest
 
-def save_model(model: BaseAlgorithm, path: Path) -> None:
-    """Saves a model so that `path` is never half a file."""
-    partial = path.with_name(f".partial-{path.name}")
-    model.save(partial)
-    os.replace(partial, path)
+LATEST = "LATEST"
+
+PROGRESS = (
+    "num_timesteps",
+    "_episode_num",
+    "_n_updates",
+    "_current_progress_remaining",
+    "_last_obs",
+    "_last_original_obs",
+    "_last_episode_starts",
+    "_last_state",
+    "ep_info_buffer",
+    "ep_success_buffer",
+)
+"""Attributes of an algorithm that training changes, besides its parameters and its optimizer."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """One process's share of a run.
+
+    Attributes:
+        exact: whether environments can be put back where they were; see `env_states`.
+        seconds_before: how long earlier sessions trained.
+        started: when this one began to.
+    """
+
+    exact: bool
+    seconds_before: float
+    started: float
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has trained, over all sessions."""
+        return self.seconds_before + time.perf_counter() - self.started
+
+
+def write_checkpoint(model: MemoryMixin, path: Path, metrics: Path, session: Session) -> None:
+    """Writes a checkpoint, and then notes that it is the latest.
+
+    Raises:
+        CheckpointWriteError: if it cannot be written; the checkpoints before it are still there.
+    """
+    training = {
+        "generators": generator_states(),
+        "environments": capture(model.env) if session.exact else None,
+        "logger": logged(model),
+        "metrics_size": synced_size(metrics),
+        "seconds": session.seconds,
+    }
+    write_file(path, model.packed(training=training))
+    write_file(path.with_name(LATEST), f"{path.name}\n".encode())
+
+
+def logged(model: MemoryMixin) -> dict[str, dict[str, Any]]:
+    """What the logger holds for its next row."""
+    tables = ("name_to_value", "name_to_count", "name_to_excluded")
+    return {name: {k: x for k, x in getattr(model.logger, name).items() if is_plain(x)} for name in tables}
+
+
+def synced_size(file: Path) -> int:
+    """The size of a file, all of which is on the disk."""
+    if not file.exists():
+        return 0
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
+    return file.stat().st_size
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A verified checkpoint."""
+
+    path: Path
+    archive: Archive
+    training: dict[str, Any]
+
+    @property
+    def steps(self) -> int:
+        """Environment steps before it."""
+        return int(self.archive.encoded("model")[0]["attributes"]["num_timesteps"])
+
+    def restore(self, model: MemoryMixin, seed: int) -> None:
+        """Makes a freshly built model go on as the one that was saved.
+
+        Where the environments could not be saved, they begin new episodes, and that is said.
+        """
+        encoded, decoder = self.archive.encoded("model")
+        model.restore_progress({name: decoder.decode(encoded["attributes"][name]) for name in PROGRESS})
+        model.set_parameters(read_parameters(self.archive))
+        for name, table in self.training["logger"].items():
+            getattr(model.logger, name).update(table)
+        assert model.env is not None
+        if self.training["environments"] is not None:
+            restore_env(model.env, self.training["environments"])
+        else:
+            say(f"{self.path}: these environments cannot be saved, so new episodes begin here")
+            model.env.seed(seed + self.steps)
+            model._last_obs = None  # as SB3 marks that learn() is to reset
+        set_generator_states(self.training["generators"])
+
+
+def newest_checkpoint(folder: RunFolder) -> Checkpoint | None:
+    """The newest checkpoint that is whole and whose metrics are there; says which ones are not."""
+    models = [path for path in folder.checkpoints.glob("*.zip") if path != folder.failed_model_file]
+    for path in sorted(models, key=order, reverse=True):
+        try:
+            archive = open_archive(path)
+            checkpoint = Checkpoint(path, archive, archive.section("training"))
+        except (CheckpointError, OSError) as error:
+            say(f"{error}; an earlier checkpoint is looked for")
+            continue
+        if synced_size(folder.metrics_file) >= checkpoint.training["metrics_size"]:
+            return checkpoint
+        say(f"{path}: metrics that were there are gone; an earlier checkpoint is looked for")
+    return None
+
+
+def discard_after(checkpoint: Checkpoint) -> None:
+    """Removes what cannot be used any more: newer checkpoints, of which `newest_checkpoint` said what is wrong."""
+    for path in checkpoint.path.parent.glob("*.zip"):
+        if order(path) > order(checkpoint.path):
+            discard(path)
+
+
+def order(path: Path) -> tuple[bool, str]:
+    """What checkpoints are sorted by: "final" comes after all steps."""
+    return path.stem == "final", path.stem
 
 
 class Checkpoints(BaseCallback):
-    """Saves the model each time another `every` steps are done, after the update that follows them."""
+    """Writes a checkpoint each time another `every` steps are done, and when the run is asked to stop.
 
-    def __init__(self, folder: Path, every: int) -> None:
+    Args:
+        folder: the run's folder.
+        every: steps between two; None for none but where the run is asked to stop.
+        session: see there.
+        stop: whether the run was asked to stop.
+    """
+
+    def __init__(self, folder: RunFolder, every: int | None, session: Session, stop: StopRequest) -> None:
         super().__init__()
-        self._folder = folder
-        self._every = every
-        self._due = every
+        self._folder, self._every, self._session, self._stop = folder, every, session, stop
+        self._due = float("inf")
+        self._begun_at = 0
+
+    def _on_training_start(self) -> None:
+        self._begun_at = self.model.num_timesteps
+        self._set_due()
+
+    def _on_training_end(self) -> None:
+        self.write("final")
 
     # A rollout starts right after an update, so the saved parameters have seen all steps counted so far.
     def _on_rollout_start(self) -> None:
         steps = self.model.num_timesteps
-        if steps >= self._due:
-            self._due = steps - steps % self._every + self._every
-            save_model(self.model, self._folder / f"step-{steps:09d}.zip")
+        if steps >= self._due or self._stop.made:
+            self._set_due()
+            self.write(f"step-{steps:09d}")
+        self._stop.obey()
 
     def _on_step(self) -> bool:
+        if self._stop.overdue:
+            self._stop.obey()
         return True
+
+    def write(self, name: str) -> None:
+        """Writes a checkpoint, unless it would be the one that this session began from."""
+        assert isinstance(self.model, MemoryMixin)
+        if self.model.num_timesteps > self._begun_at:
+            path = self._folder.checkpoints / f"{name}.zip"
+            write_checkpoint(self.model, path, self._folder.metrics_file, self._session)
+
+    def _set_due(self) -> None:
+        if self._every is not None:
+            steps = self.model.num_timesteps
+            self._due = steps - steps % self._every + self._every
+
+
+def say(text: str) -> None:
+    """Tells how the run goes on."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,9 +1,10 @@
 """The run folder: what a run leaves behind, and how it is written so that a crash leaves no half files.
 
 run.json          what was asked, with which versions on which machine, and how it went
+run.lock          which process is at it, while one is
 metrics.jsonl     one line for each dump of the logger
 evaluation.json   every episode of the final evaluation
-checkpoints/      models; `final.zip` is the last one, `failed.zip` the last of a run that failed
+checkpoints/      models from which training goes on; `final.zip` is the last one, `failed.zip` that of a run that failed
 tensorboard/, wandb/   where asked for
 """
 
@@ -18,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from memagents.files import write_file
 from memagents.runs.config import TrainConfig
 from memagents.runs.provenance import now, provenance
 
@@ -75,13 +77,14 @@ class RunFolder:
         """Whether the folder holds the finished run of `config`.
 
         Raises:
-            ValueError: if it holds metrics of another configuration, which a new run would overwrite.
+            ValueError: if it holds metrics or models of another configuration, which a new run would overwrite.
         """
         record = self.record()
         if record is None:
             return False
         changes = differences(record["config"], describe(config))
-        if changes and self.metrics_file.exists() and self.metrics_file.stat().st_size:
+        has_metrics = self.metrics_file.exists() and self.metrics_file.stat().st_size
+        if changes and (has_metrics or any(self.checkpoints.glob("*.zip"))):
             raise ValueError(
                 f"{self.path} holds a run with another configuration ({'; '.join(changes)}); "
                 "choose another folder, or delete that one"
@@ -89,13 +92,17 @@ class RunFolder:
         return not changes and bool(record["status"] == "finished")
 
     @contextmanager
-    def recording(self, config: TrainConfig) -> Iterator[dict[str, Any]]:
+    def recording(self, config: TrainConfig, resumed_at: int | None = None) -> Iterator[dict[str, Any]]:
         """Keeps `run.json` while a run goes on; what is added to the record inside is written at the end.
 
-        Takes away what an unfinished run left in the folder.
+        Args:
+            config: what is asked.
+            resumed_at: the steps of the checkpoint that the run goes on from. None starts from the beginning, and takes
+                away what an unfinished run left in the folder.
         """
-        self._clear()
-        record = {"status": "running", "started": now(), "config": describe(config), **provenance()}
+        if resumed_at is None:
+            self._clear()
+        record = self._new_record(config, resumed_at)
         write_json(self.record_file, record)
         try:
             yield record
@@ -106,6 +113,22 @@ class RunFolder:
             raise
         finally:
             write_json(self.record_file, record | {"ended": now()})
+
+    def _new_record(self, config: TrainConfig, resumed_at: int | None) -> dict[str, Any]:
+        """What is known when a session begins. A run that is taken up again keeps when and how it was begun."""
+        source = provenance()
+        begun = {"started": now(), "config": describe(config), **source}
+        if resumed_at is None:
+            return {"status": "running", **begun}
+        old = self.record() or begun
+        kept = {name: value for name, value in old.items() if name not in ("error", "ended")}
+        resumed = [*old.get("resumed", []), {"at_step": resumed_at, "started": now(), **source}]
+        return kept | {"status": "running", "resumed": resumed}
+
+    def cut_metrics(self, size: int) -> None:
+        """Takes away the rows of metrics that were written after a checkpoint."""
+        if self.metrics_file.exists():
+            os.truncate(self.metrics_file, size)
 
     def _clear(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
@@ -130,9 +153,7 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Writes a file that is either the old one or the new one, never half of it."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(value, indent=2, default=str) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    write_file(path, (json.dumps(value, indent=2, default=str) + "\n").encode())
 
 
 def remove(path: Path) -> None:

@@ -9,13 +9,14 @@ from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv
 
 from memagents.agents.algorithms import MemoryA2C, MemoryPPO
+from memagents.agents.rollouts import MemoryMixin
 from memagents.agents.vec_envs import make_vec_env
 from memagents.encoders import encoder_class
 from memagents.encoders.registry import check_encoder_observations
 from memagents.runs.config import TrainConfig
 from memagents.runs.results import RunResult
 
-ALGORITHMS: dict[str, type[OnPolicyAlgorithm]] = {"ppo": MemoryPPO, "a2c": MemoryA2C}
+ALGORITHMS: dict[str, type[MemoryMixin]] = {"ppo": MemoryPPO, "a2c": MemoryA2C}
 
 CONFIGURED = ("policy", "env", "memory", "memory_kwargs", "critic_memory", "sequence_length", "seed")
 """Arguments of an algorithm that are fields of the configuration."""
@@ -40,7 +41,7 @@ def build_env(config: TrainConfig, *, n_envs: int, seed: int) -> VecEnv:
     )
 
 
-def build_model(config: TrainConfig, env: VecEnv) -> OnPolicyAlgorithm:
+def build_model(config: TrainConfig, env: VecEnv) -> MemoryMixin:
     """The untrained agent of a run.
 
     Raises:
@@ -51,7 +52,7 @@ def build_model(config: TrainConfig, env: VecEnv) -> OnPolicyAlgorithm:
     return ALGORITHMS[config.algo](env=env, **model_arguments(config, env.observation_space))
 
 
-def load_model(result: RunResult) -> OnPolicyAlgorithm:
+def load_model(result: RunResult) -> MemoryMixin:
     """The trained agent of a run."""
     return ALGORITHMS[result.config.algo].load(result.model_file)
 

@@ -5,6 +5,7 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import safe_mean
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -49,17 +50,18 @@ class ProgressReport(BaseCallback):
     def _show(self) -> None:
         self._shown = time.monotonic()
         done = min(self.num_timesteps, self._total)
+        before = self.model._num_timesteps_at_start  # of a run that is taken up again
         returns = [episode["r"] for episode in self.model.ep_info_buffer or ()]
         self._display.show(
             done / self._total,
-            describe(done, self._total, self._shown - self._started, safe_mean(returns) if returns else None),
+            describe(done, self._total, self._shown - self._started, safe_mean(returns) if returns else None, before),
         )
 
 
-def describe(done: int, total: int, seconds: float, mean_return: float | None) -> str:
+def describe(done: int, total: int, seconds: float, mean_return: float | None, before: int = 0) -> str:
     """`steps 40,960/200,000   20%   12,300 steps/s   0:13 left   return 0.42`"""
-    speed = done / max(seconds, 1e-9)
-    left = round((total - done) / speed) if done else 0
+    speed = (done - before) / max(seconds, 1e-9)
+    left = round((total - done) / speed) if speed else 0
     parts = [
         f"steps {done:>{len(f'{total:,}')},}/{total:,}",
         f"{done / total:4.0%}",
@@ -74,6 +76,23 @@ def clock(seconds: int) -> str:
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+class Rows(BaseCallback):
+    """Dumps the logger after every so many rollouts of a run, however often it was taken up again."""
+
+    def __init__(self, every: int) -> None:
+        super().__init__()
+        self._every = every
+
+    def _on_rollout_end(self) -> None:
+        assert isinstance(self.model, OnPolicyAlgorithm)
+        rollouts = self.model.num_timesteps // (self.model.n_steps * self.model.n_envs)
+        if rollouts % self._every == 0:
+            self.model.dump_logs(rollouts)
+
+    def _on_step(self) -> bool:
+        return True
 
 
 class _Lines:

@@ -3,24 +3,36 @@
 import sys
 import time
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 import torch
 from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from memagents.errors import BoundaryError, NonFiniteUpdate
-from memagents.runs.checkpoints import Checkpoints, save_model
+from memagents.agents.rollouts import MemoryMixin
+from memagents.errors import BoundaryError, CheckpointError, NonFiniteUpdate
+from memagents.runs.checkpoints import (
+    Checkpoint,
+    Checkpoints,
+    Session,
+    discard_after,
+    newest_checkpoint,
+    say,
+)
 from memagents.runs.config import TrainConfig
+from memagents.runs.env_states import is_exact
 from memagents.runs.evaluation import SEED_OFFSET, Evaluation, evaluate
 from memagents.runs.folder import RunFolder, write_json
+from memagents.runs.lock import locked
 from memagents.runs.models import algorithm_options, build_env, build_model, load_model, model_arguments
-from memagents.runs.progress import ProgressReport
-from memagents.runs.results import RunResult
+from memagents.runs.progress import ProgressReport, Rows
+from memagents.runs.results import RunResult, read_config
+from memagents.runs.signals import StopRequest
 from memagents.runs.sinks import open_sinks
 from memagents.runs.validation import check_config
 
-__all__ = ["RunResult", "TrainConfig", "train"]
+__all__ = ["RunResult", "TrainConfig", "resume", "train"]
 
 ROWS = 200
 """About how many rows of metrics a run leaves, however long it is."""
@@ -29,7 +41,11 @@ ROWS = 200
 def train(config: TrainConfig, *, bar: bool | None = None) -> RunResult:
     """Trains an agent, evaluates it and keeps everything in one run folder.
 
-    A folder that holds the finished run is not trained again; an unfinished run starts again from the beginning.
+    A folder that holds the finished run is not trained again. An unfinished run goes on from its newest checkpoint that
+    is whole, to the same result as if nothing had happened; without one it starts again from the beginning.
+
+    The first SIGINT or SIGTERM lets the run finish its rollout and its update, if that takes ten seconds at most, and
+    write a checkpoint; a second one ends it at once.
 
     Args:
         config: what to do.
@@ -38,18 +54,41 @@ def train(config: TrainConfig, *, bar: bool | None = None) -> RunResult:
     Raises:
         ValueError: for a configuration that cannot work, before an environment is built, and for a folder that holds
             a run of another configuration.
+        RunInUseError: if another process is at it.
+        CheckpointWriteError: if a checkpoint cannot be written; those before it are still there.
+        StoppedError: if it was asked to stop.
     """
     check_config(config)
     folder = RunFolder(config.run_folder)
     if folder.holds_finished(config):
         print(f"{folder.path}: finished before, not trained again", file=sys.stderr)
         return RunResult.load(folder.path)
-    with folder.recording(config) as record:
-        run(config, folder, record, bar)
+    with locked(folder.path):
+        checkpoint = newest_checkpoint(folder)
+        with folder.recording(config, checkpoint and checkpoint.steps) as record:
+            run(config, folder, record, bar, checkpoint)
     return RunResult.load(folder.path)
 
 
-def run(config: TrainConfig, folder: RunFolder, record: dict[str, Any], bar: bool | None) -> None:
+def resume(path: Path, *, bar: bool | None = None) -> RunResult:
+    """Goes on with the run in a folder, as it was configured.
+
+    Raises:
+        ValueError: if there is no run in it.
+    """
+    record = RunFolder(path).record()
+    if record is None:
+        raise ValueError(f"{path} holds no run: there is no run.json in it")
+    return train(read_config(record["config"], path), bar=bar)
+
+
+def run(
+    config: TrainConfig,
+    folder: RunFolder,
+    record: dict[str, Any],
+    bar: bool | None,
+    checkpoint: Checkpoint | None = None,
+) -> None:
     """Trains, saves and evaluates the last model, and adds to `record` what became known."""
     if config.threads is not None:
         torch.set_num_threads(config.threads)
@@ -57,28 +96,50 @@ def run(config: TrainConfig, folder: RunFolder, record: dict[str, Any], bar: boo
         env = stack.enter_context(closing(build_env(config, n_envs=config.n_envs, seed=config.seed)))
         model = build_model(config, env)
         record |= describe_model(config, model)
+        session = begin_session(config, folder, checkpoint)
+        record["environments_resume"] = "exactly" if session.exact else "with new episodes"
         logger = Logger(str(folder.path), open_sinks(config.log, folder.path, config))
         stack.enter_context(closing(logger))
         model.set_logger(logger)
+        if checkpoint is not None:
+            checkpoint.restore(model, config.seed)
         try:
-            record |= learn(config, folder, model, bar)
+            record |= learn(config, folder, model, bar, session)
         except Exception as error:
             record |= keep_what_there_is(folder, model, error)
             raise
-        save_model(model, folder.model_file)
         evaluation = evaluate_model(config, model, episodes=config.eval_episodes)
         write_json(folder.evaluation_file, evaluation.to_json())
         log_evaluation(evaluation, logger.output_formats, model.num_timesteps)
 
 
-def learn(config: TrainConfig, folder: RunFolder, model: OnPolicyAlgorithm, bar: bool | None) -> dict[str, Any]:
-    """Trains, and tells how many steps it took and how fast they were."""
-    started = time.perf_counter()
-    with ProgressReport(config.timesteps, label="/".join(folder.path.parts[-2:]), bar=bar) as progress:
-        checkpoints = [Checkpoints(folder.checkpoints, config.checkpoint_every)] if config.checkpoint_every else []
-        rollouts = config.timesteps / (model.n_steps * model.n_envs)
-        model.learn(config.timesteps, callback=[progress, *checkpoints], log_interval=max(1, round(rollouts / ROWS)))
-    seconds = time.perf_counter() - started
+def begin_session(config: TrainConfig, folder: RunFolder, checkpoint: Checkpoint | None) -> Session:
+    """Puts the folder where the checkpoint left it, and finds out what can be saved of the environments."""
+    exact = is_exact(lambda seed: build_env(config, n_envs=2, seed=seed))
+    if checkpoint is None:
+        return Session(exact, 0.0, time.perf_counter())
+    say(f"{folder.path}: goes on from {checkpoint.path.name}, {checkpoint.steps:,} of {config.timesteps:,} steps")
+    discard_after(checkpoint)
+    folder.cut_metrics(checkpoint.training["metrics_size"])
+    return Session(exact, checkpoint.training["seconds"], time.perf_counter())
+
+
+def learn(
+    config: TrainConfig, folder: RunFolder, model: MemoryMixin, bar: bool | None, session: Session
+) -> dict[str, Any]:
+    """Trains to the end, saves the model, and tells how many steps it took and how fast they were."""
+    label, rollouts = "/".join(folder.path.parts[-2:]), config.timesteps / (model.n_steps * model.n_envs)
+    with ProgressReport(config.timesteps, label=label, bar=bar) as progress, StopRequest() as stop:
+        checkpoints = Checkpoints(folder, config.checkpoint_every, session, stop)
+        rows = Rows(every=max(1, round(rollouts / ROWS)))
+        model.learn(
+            config.timesteps - model.num_timesteps,
+            callback=[progress, rows, checkpoints],
+            log_interval=sys.maxsize,  # `rows` sees to that
+            reset_num_timesteps=model.num_timesteps == 0,
+        )
+        seconds = session.seconds
+        stop.obey()
     return {
         "timesteps": model.num_timesteps,
         "seconds": round(seconds, 2),
@@ -95,8 +156,8 @@ def keep_what_there_is(folder: RunFolder, model: OnPolicyAlgorithm, error: Excep
         if model.num_timesteps > folder.logged_timesteps:
             model.dump_logs()
         if model.num_timesteps > 0:
-            save_model(model, folder.failed_model_file)
-    except (NonFiniteUpdate, OSError) as another:
+            model.save(folder.failed_model_file)
+    except (NonFiniteUpdate, CheckpointError, OSError) as another:
         error.add_note(f"Nor could all be kept that there was: {another}")
     return {"failure": failure}
 

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from memagents.runs.config import TrainConfig
 from memagents.runs.provenance import usable_cores
+from memagents.runs.signals import SECONDS_TO_BOUNDARY, StoppedError
 from memagents.runs.training import train
 
 Outcome: TypeAlias = tuple[TrainConfig, str | None]
@@ -18,7 +19,8 @@ Outcome: TypeAlias = tuple[TrainConfig, str | None]
 # A forked copy of a process in which torch has computed can hang; a fresh interpreter cannot.
 SPAWN = multiprocessing.get_context("spawn")
 
-SECONDS_TO_END = 5.0
+SECONDS_TO_END = SECONDS_TO_BOUNDARY + 5.0
+"""A run that was asked to stop saves what it has; see `memagents.runs.signals`."""
 
 
 def in_processes(cells: list[TrainConfig], jobs: int) -> Iterator[Outcome]:
@@ -74,6 +76,8 @@ def work(cell: TrainConfig, threads: int, sender: Connection) -> None:
         # Two bars would overwrite each other, so a worker prints lines.
         train(replace(cell, threads=cell.threads or threads), bar=False)
         sender.send(None)
+    except StoppedError as stopped:
+        sys.exit(stopped.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:

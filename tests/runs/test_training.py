@@ -72,7 +72,7 @@ def test_a_run_that_failed_before_its_first_step_makes_way_for_another_configura
 
 def test_an_interrupted_run_says_so_and_starts_again_from_the_beginning(tiny: Tiny, monkeypatch, capsys):
     with monkeypatch.context() as patch:
-        patch.setattr(training, "save_model", interrupt)
+        patch.setattr(training, "learn", interrupt)
         with pytest.raises(KeyboardInterrupt):
             train(tiny())
     folder = tiny().run_folder
@@ -93,7 +93,7 @@ def test_a_failed_run_keeps_the_reason(tiny: Tiny, monkeypatch):
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("the disk is full")
 
-    monkeypatch.setattr(training, "save_model", fail)
+    monkeypatch.setattr(training, "evaluate_model", fail)
     with pytest.raises(RuntimeError, match="the disk is full"):
         train(tiny())
     record = json.loads((tiny().run_folder / "run.json").read_text())
@@ -134,7 +134,7 @@ def test_the_evaluation_counts_every_episode_of_the_last_model(finished):
 
 def test_models_are_saved_whole_at_the_asked_steps_and_at_the_end(finished):
     names = sorted(path.name for path in (finished.folder / "checkpoints").iterdir())
-    assert names == ["final.zip", "step-000000064.zip"]
+    assert names == ["LATEST", "final.zip", "step-000000064.zip"]
 
 
 def test_observations_can_hold_the_last_action_and_reward(tiny: Tiny):

@@ -1,0 +1,203 @@
+"""Values as JSON with tensors beside it, and back: what a file can say without holding code.
+
+Plain values stand as they are. Everything else is an object with the key "$", which says what it is. A class is written
+as a name and found in a table of known ones; nothing in a file is ever imported or called.
+"""
+
+import math
+from collections import OrderedDict, deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.utils import ConstantSchedule, FloatSchedule, LinearSchedule
+from torch import Tensor
+
+from memagents.errors import CheckpointError, DamagedFileError, MissingObjectError, PickleRefusedError
+
+TAG = "$"
+
+SPACES: dict[str, tuple[type[spaces.Space[Any]], tuple[str, ...]]] = {
+    "Box": (spaces.Box, ("low", "high", "dtype")),
+    "Discrete": (spaces.Discrete, ("n", "start", "dtype")),
+    "MultiDiscrete": (spaces.MultiDiscrete, ("nvec", "start", "dtype")),
+    "MultiBinary": (spaces.MultiBinary, ("n",)),
+    "Dict": (spaces.Dict, ("spaces",)),
+}
+"""The spaces that SB3 has, and the arguments that make them."""
+
+SCHEDULES: dict[str, tuple[type, tuple[str, ...]]] = {
+    "FloatSchedule": (FloatSchedule, ("value_schedule",)),
+    "ConstantSchedule": (ConstantSchedule, ("val",)),
+    "LinearSchedule": (LinearSchedule, ("start", "end", "end_fraction")),
+}
+
+BUILT: dict[str, tuple[type, tuple[str, ...]]] = {**SPACES, **SCHEDULES}
+
+
+class NotPlainError(TypeError):
+    """A value that JSON and tensors cannot express; the message says which."""
+
+
+class Encoder:
+    """Writes values as JSON, and keeps their tensors and arrays in `tensors`.
+
+    Args:
+        classes: classes that may be written, by the names they get.
+    """
+
+    def __init__(self, classes: Mapping[str, type] | None = None) -> None:
+        self.tensors: dict[str, Tensor] = {}
+        self._names = {cls: name for name, cls in (classes or {}).items()}
+        self._places: dict[tuple[Any, ...], str] = {}
+
+    def encode(self, value: Any, path: str) -> Any:
+        """`value` as JSON; `path` names it in messages and its tensors in the file.
+
+        Raises:
+            NotPlainError: if it holds something that cannot be expressed.
+        """
+        if value is None or type(value) in (bool, int, str):
+            return value
+        if type(value) is float:
+            return value if math.isfinite(value) else {TAG: "float", "value": repr(value)}
+        if isinstance(value, np.ndarray | np.generic | Tensor):
+            return self._encode_numbers(value, path)
+        if isinstance(value, list | tuple | dict | deque):
+            return self._encode_container(value, path)
+        if isinstance(value, type) and value in self._names:
+            return {TAG: "class", "name": self._names[value]}
+        if isinstance(value, Path):
+            return {TAG: "path", "value": str(value)}
+        for name, (cls, fields) in BUILT.items():
+            if type(value) is cls or (issubclass(cls, spaces.Space) and isinstance(value, cls)):
+                return {TAG: name, **{field: self._encode_field(value, field, path) for field in fields}}
+        name = getattr(value, "__qualname__", None) or repr(value)
+        raise NotPlainError(f"{path} is {name}, of type {type(value).__name__}")
+
+    def _encode_field(self, built: Any, field: str, path: str) -> Any:
+        value = getattr(built, field)
+        if field == "dtype":
+            return np.dtype(value).str
+        if isinstance(built, spaces.MultiBinary):
+            return built.n if isinstance(built.n, int) else list(built.n)
+        return self.encode(int(value) if isinstance(value, np.integer) else value, f"{path}.{field}")
+
+    def _encode_numbers(self, value: np.ndarray | np.generic | Tensor, path: str) -> dict[str, Any]:
+        kind = "tensor" if isinstance(value, Tensor) else "array" if isinstance(value, np.ndarray) else "scalar"
+        try:
+            tensor = value.detach() if isinstance(value, Tensor) else torch.from_numpy(np.array(value))
+        except (TypeError, ValueError) as error:
+            raise NotPlainError(f"{path} is an array of {value.dtype}") from error
+        place = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
+        # One tensor under several names, as SB3's shared encoder, is written once. Copies of arrays do not live on.
+        shared = isinstance(value, Tensor) and tensor.numel() > 0
+        if shared and place in self._places:
+            return {TAG: kind, "name": self._places[place]}
+        name = path if path not in self.tensors else f"{path}#{len(self.tensors)}"
+        self.tensors[name] = tensor.cpu().clone(memory_format=torch.contiguous_format)
+        if shared:
+            self._places[place] = name
+        return {TAG: kind, "name": name}
+
+    def _encode_container(self, value: Any, path: str) -> Any:
+        if isinstance(value, dict):
+            return self._encode_dict(value, path)
+        if type(value) is list:
+            return [self.encode(item, f"{path}.{i}") for i, item in enumerate(value)]
+        if isinstance(value, deque):
+            return {TAG: "deque", "items": self.encode(list(value), path), "maxlen": value.maxlen}
+        names = getattr(value, "_fields", range(len(value)))
+        return {TAG: "tuple", "items": [self.encode(x, f"{path}.{i}") for i, x in zip(names, value, strict=True)]}
+
+    def _encode_dict(self, value: dict[Any, Any], path: str) -> Any:
+        if type(value) not in (dict, OrderedDict):
+            raise NotPlainError(f"{path} is a {type(value).__name__}")
+        if all(type(key) is str and key != TAG for key in value):
+            return {key: self.encode(item, f"{path}.{key}") for key, item in value.items()}
+        pairs = [[self.encode(key, path), self.encode(item, f"{path}.{key}")] for key, item in value.items()]
+        return {TAG: "dict", "items": pairs}
+
+
+class Decoder:
+    """Reads what `Encoder` wrote.
+
+    Args:
+        tensors: the tensors that stand beside the JSON.
+        classes: the classes that a file may name.
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor], classes: Mapping[str, type] | None = None) -> None:
+        self._tensors, self._classes = tensors, classes or {}
+
+    def decode(self, value: Any) -> Any:
+        """The value that was written.
+
+        Raises:
+            MissingObjectError: for a class that is not known here.
+            PickleRefusedError: where SB3 would have put a pickle.
+            DamagedFileError: for anything that `Encoder` does not write.
+        """
+        if isinstance(value, list):
+            return [self.decode(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if ":serialized:" in value:
+            raise PickleRefusedError("a value in the file is a pickle, which is never read")
+        if TAG not in value:
+            return {key: self.decode(item) for key, item in value.items()}
+        try:
+            return self._decode_tagged(value[TAG], value)
+        except CheckpointError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
+            raise DamagedFileError(f"the file holds a {value[TAG]!r} that cannot be read: {error!r}") from error
+
+    def _decode_tagged(self, kind: str, value: dict[str, Any]) -> Any:
+        if kind in ("tensor", "array", "scalar"):
+            tensor = self._tensors[value["name"]]
+            return tensor if kind == "tensor" else tensor.numpy() if kind == "array" else tensor.numpy()[()]
+        if kind == "class":
+            return self._decode_class(value["name"])
+        if kind in BUILT:
+            return self._build(kind, value)
+        if kind == "dict":
+            return {self.decode(key): self.decode(item) for key, item in value["items"]}
+        if kind in ("tuple", "deque"):
+            items = [self.decode(item) for item in value["items"]]
+            return tuple(items) if kind == "tuple" else deque(items, maxlen=value["maxlen"])
+        if kind in ("float", "path"):
+            return float(value["value"]) if kind == "float" else Path(value["value"])
+        raise DamagedFileError(f"the file holds something of unknown kind {kind!r}")
+
+    def _decode_class(self, name: str) -> type:
+        if name not in self._classes:
+            raise MissingObjectError(f"the class {name!r} is not known here: register it before loading")
+        return self._classes[name]
+
+    def _build(self, kind: str, value: dict[str, Any]) -> Any:
+        cls, fields = BUILT[kind]
+        arguments = {field: self.decode(value[field]) for field in fields}
+        if "dtype" in arguments:
+            arguments["dtype"] = np.dtype(arguments["dtype"]).type
+        if cls is spaces.Box:
+            arguments["shape"] = arguments["low"].shape
+        if cls is spaces.Dict:  # an unordered one would be sorted
+            arguments["spaces"] = OrderedDict(arguments["spaces"])
+        return cls(*arguments.values()) if cls in (FloatSchedule, ConstantSchedule) else cls(**arguments)
+
+
+def like(template: Any, value: Any) -> Any:
+    """`value` with the named tuples of `template`, which a file keeps as plain ones.
+
+    Raises:
+        DamagedFileError: if the two are of different sizes.
+    """
+    if not hasattr(template, "_fields"):
+        return value
+    if not isinstance(value, list | tuple) or len(value) != len(template):
+        raise DamagedFileError(f"expected the {len(template)} fields of a {type(template).__name__}, got {value!r}")
+    return type(template)(*map(like, template, value))

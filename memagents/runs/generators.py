@@ -1,0 +1,38 @@
+"""The random generators of a process: Python's, NumPy's and torch's."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def generator_states() -> dict[str, Any]:
+    """Where all generators stand."""
+    return {
+        "python": random.getstate(),
+        "numpy": np.random.get_state(legacy=False),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+    }
+
+
+def set_generator_states(states: dict[str, Any]) -> None:
+    """Puts all generators where they stood."""
+    random.setstate(states["python"])
+    np.random.set_state(states["numpy"])
+    torch.set_rng_state(states["torch"])
+    if states["cuda"]:
+        torch.cuda.set_rng_state_all(states["cuda"])
+
+
+@contextmanager
+def kept_generators() -> Iterator[None]:
+    """What happens inside draws nothing from the process's generators, as seen from outside."""
+    states = generator_states()
+    try:
+        yield
+    finally:
+        set_generator_states(states)

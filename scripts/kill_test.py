@@ -1,0 +1,229 @@
+"""Does a run lose anything when its process is killed again and again?
+
+    python scripts/kill_test.py --kills 12
+
+Every case is trained once without disturbance, and once with SIGKILL at random moments: at any time, or the moment a
+checkpoint is being written. After every kill there must be a checkpoint that loads, not more than one interval old. At
+the end the parameters, the optimizer, the metrics and the evaluation must equal those of the undisturbed run. Runs go
+to `runs/robustness`, the report to `results/robustness`.
+"""
+
+import csv
+import hashlib
+import json
+import random
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+import tyro
+
+from memagents.runs.checkpoints import newest_checkpoint
+from memagents.runs.config import TrainConfig
+from memagents.runs.folder import RunFolder
+from memagents.runs.models import load_model
+from memagents.runs.provenance import provenance
+from memagents.runs.results import RunResult
+from memagents.runs.training import train
+
+ROLLOUT, EVERY = 64, 192
+T_MAZE = {"env": "memagents_envs:MemAgents/TMaze-v0", "env_kwargs": {"corridor_length": 5}}
+SHARED = {"n_envs": 4, "timesteps": 200 * ROLLOUT, "eval_episodes": 10, "threads": 1, "checkpoint_every": EVERY}
+SIZES = {"memory_kwargs": {"hidden_size": 16}}
+CASES = (
+    TrainConfig(**T_MAZE, **SHARED, **SIZES, memory="gru", algo_kwargs={"n_steps": 16, "n_epochs": 4}),
+    TrainConfig(**T_MAZE, **SHARED, **SIZES, memory="lstm", algo="a2c", algo_kwargs={"n_steps": 16}),
+    TrainConfig(
+        env="popgym:popgym-RepeatPreviousEasy-v0",
+        **SHARED,
+        **SIZES,
+        memory="rnn",
+        algo_kwargs={"n_steps": 16, "n_epochs": 4},
+    ),
+)
+TIMING = ("time/fps", "time/time_elapsed")
+CHILD = "import sys; from pathlib import Path; from memagents.runs.training import resume; resume(Path(sys.argv[1]))"
+
+
+@dataclass(frozen=True)
+class Options:
+    kills: int = 12
+    """For each case."""
+    seed: int = 0
+    """Of the moments at which processes are killed."""
+    seconds: float = 2.0
+    """The longest time that a process trains before it is killed."""
+
+
+@dataclass(frozen=True)
+class Kill:
+    """What a kill left behind. `lost` is how many steps are in the metrics that the checkpoint has not seen."""
+
+    case: str
+    moment: str
+    checkpoint: int
+    lost: int
+    damaged: int
+
+
+def name(config: TrainConfig) -> str:
+    return f"{config.env.rpartition(':')[2].rpartition('/')[2]} {config.memory} {config.algo}"
+
+
+def disturbed(config: TrainConfig, options: Options, generator: random.Random) -> tuple[RunResult, list[Kill]]:
+    """A run whose process is killed again and again, and what was left each time."""
+    folder, kills = RunFolder(config.run_folder), []
+    start_record(config)
+    while len(kills) < options.kills and (folder.record() or {})["status"] != "finished":
+        moment = generator.choice(["any", "saving"])
+        process = subprocess.Popen([sys.executable, "-c", CHILD, str(folder.path)], stderr=subprocess.DEVNULL)
+        wait_for(process, lambda pid=process.pid: holds_lock(folder, pid))
+        time.sleep(generator.uniform(0, options.seconds))
+        if moment == "saving":
+            wait_for(process, lambda: any(folder.checkpoints.glob(".*.partial")))
+        process.kill()
+        if process.wait() == 0:
+            break
+        kills.append(left_behind(config, folder, moment, kills[-1].checkpoint if kills else 0))
+        print(kills[-1], flush=True)
+    return train(config), kills
+
+
+def start_record(config: TrainConfig) -> None:
+    """A folder with the configuration and nothing else, for `resume` to begin with."""
+    try:
+        with RunFolder(config.run_folder).recording(config):
+            raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        pass
+
+
+def holds_lock(folder: RunFolder, pid: int) -> bool:
+    lock = folder.path / "run.lock"
+    try:
+        return bool(json.loads(lock.read_text())["pid"] == pid)
+    except (OSError, ValueError):
+        return False
+
+
+def wait_for(process: subprocess.Popen[bytes], condition, seconds: float = 60.0) -> None:
+    """Waits until something is so, or the process has ended."""
+    deadline = time.monotonic() + seconds
+    while process.poll() is None and not condition() and time.monotonic() < deadline:
+        time.sleep(0.0005)
+
+
+def left_behind(config: TrainConfig, folder: RunFolder, moment: str, before: int) -> Kill:
+    """Checks what must hold after every kill."""
+    lines = folder.metrics_file.read_text().splitlines() if folder.metrics_file.exists() else []
+    seen = json.loads(lines[-1])["timesteps"] if lines else 0
+    found = newest_checkpoint(folder)
+    steps = found.steps if found else 0
+    if found:
+        load_class(config).load(found.path)
+    names = sorted(folder.checkpoints.glob("*.zip"))
+    damaged = sum(path.name > found.path.name for path in names) if found else len(names)
+    assert steps >= before, f"the checkpoint at {before} steps is lost"
+    # A row of metrics is written at the end of a rollout, a checkpoint after the update that follows.
+    assert seen - steps <= EVERY + ROLLOUT, f"{seen - steps} steps are lost"
+    return Kill(name(config), moment, steps, seen - steps, damaged)
+
+
+def load_class(config: TrainConfig):
+    from memagents.runs.models import ALGORITHMS
+
+    return ALGORITHMS[config.algo]
+
+
+def fingerprint(result: RunResult) -> dict[str, str]:
+    """Hashes of what must be equal at the end."""
+    model = load_model(result)
+    tensors = list(model.policy.state_dict().values())
+    states = model.policy.optimizer.state_dict()["state"].values()
+    optimizer = [torch.as_tensor(value) for state in states for value in state.values()]
+    rows = [{key: value for key, value in row.items() if key not in TIMING} for row in result.metrics()]
+    contents = {
+        "parameters": b"".join(tensor.numpy().tobytes() for tensor in tensors),
+        "optimizer": b"".join(tensor.numpy().tobytes() for tensor in optimizer),
+        "metrics": json.dumps(rows).encode(),
+        "evaluation": json.dumps(result.evaluation.to_json()).encode(),
+    }
+    return {what: hashlib.sha256(part).hexdigest()[:16] for what, part in contents.items()}
+
+
+def main() -> int:
+    options, generator = tyro.cli(Options), random.Random(0)
+    generator.seed(options.seed)
+    runs, results = Path("runs/robustness"), Path("results/robustness")
+    shutil.rmtree(runs, ignore_errors=True)
+    outcomes, kills = [], []
+    for number, case in enumerate(CASES):
+        whole = train(replace(case, folder=runs / f"{number}-whole"), bar=False)
+        result, killed = disturbed(replace(case, folder=runs / f"{number}-killed"), options, generator)
+        one, other = fingerprint(whole), fingerprint(result)
+        outcomes.append(
+            {"case": name(case), "kills": len(killed), "undisturbed": one, "killed": other, "equal": one == other}
+        )
+        kills += killed
+        print(outcomes[-1], flush=True)
+    write_report(results, options, outcomes, kills)
+    return 0 if all(outcome["equal"] for outcome in outcomes) else 1
+
+
+def write_report(folder: Path, options: Options, outcomes: list[dict], kills: list[Kill]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    origin = provenance()
+    origin["command"] = f"python scripts/{origin['command']}"
+    summary = {"options": asdict(options), "configs": [asdict(case) for case in CASES], "outcomes": outcomes, **origin}
+    (folder / "summary.json").write_text(json.dumps(summary, indent=2, default=str) + "\n", encoding="utf-8")
+    with (folder / "kills.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(asdict(kills[0])), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(map(asdict, kills))
+    (folder / "README.md").write_text(page(outcomes, kills, origin), encoding="utf-8")
+
+
+def page(outcomes: list[dict], kills: list[Kill], origin: dict) -> str:
+    versions = ", ".join(f"{package} {number}" for package, number in origin["versions"].items())
+    machine = origin["hardware"]
+    rows = [
+        f"| {outcome['case']} | {outcome['kills']} | {outcome['undisturbed']['parameters']} | "
+        f"{outcome['killed']['parameters']} | {'yes' if outcome['equal'] else 'NO'} |"
+        for outcome in outcomes
+    ]
+    saving = sum(kill.moment == "saving" for kill in kills)
+    return "\n".join(
+        [
+            "# Robustness",
+            "",
+            "*Does a run lose anything when its process is killed again and again?*",
+            "",
+            f"{len(kills)} times SIGKILL, {saving} of them the moment a checkpoint was being written, the others at any",
+            f"time. After every one a checkpoint could be loaded; at most {max(kill.lost for kill in kills)} steps were lost,",
+            f"with a checkpoint every {EVERY} steps and rollouts of {ROLLOUT}.",
+            "",
+            "| case | kills | parameters, undisturbed | parameters, killed | parameters, optimizer, metrics, evaluation equal |",
+            "|:--|--:|:--|:--|:--|",
+            *rows,
+            "",
+            f"- command: `{origin['command']}`",
+            f"- commit: {origin['commit']}{' with changes' if origin['modified'] else ''}",
+            f"- hardware: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB",
+            f"- versions: {versions}",
+            "- seeds: 0 for training, evaluation from 1,000,000 on",
+            "",
+            "`kills.csv` has every kill, `summary.json` the configurations and all hashes.",
+            "",
+            "What this does not show: power cuts, which lose what the system has not written yet; network file systems;",
+            "GPUs; environments with state that cannot be written as plain values, which begin new episodes instead.",
+            "",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
