@@ -4,7 +4,7 @@ run.json          what was asked, with which versions on which machine, and how 
 run.lock          which process is at it, while one is
 metrics.jsonl     one line for each dump of the logger
 evaluation.json   every episode of the final evaluation
-checkpoints/      models from which training goes on; `final.zip` is the last one, `failed.zip` that of a run that failed
+checkpoints/      models from which training goes on, `final.zip` the last; `failed.zip` where a run failed
 tensorboard/, wandb/   where asked for
 """
 
