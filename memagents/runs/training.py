@@ -64,7 +64,7 @@ def train(config: TrainConfig, *, bar: bool | None = None) -> RunResult:
         return RunResult.load(folder.path)
     with locked(folder.path):
         checkpoint = newest_checkpoint(folder)
-        with folder.recording(config, checkpoint and checkpoint.steps) as record:
+        with folder.recording(config, None if checkpoint is None else checkpoint.steps) as record:
             run(config, folder, record, bar, checkpoint)
     return RunResult.load(folder.path)
 
