@@ -16,6 +16,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -25,7 +27,7 @@ import tyro
 from memagents.runs.checkpoints import newest_checkpoint
 from memagents.runs.config import TrainConfig
 from memagents.runs.folder import RunFolder
-from memagents.runs.models import load_model
+from memagents.runs.models import ALGORITHMS, load_model
 from memagents.runs.provenance import provenance
 from memagents.runs.results import RunResult
 from memagents.runs.training import train
@@ -49,14 +51,39 @@ TIMING = ("time/fps", "time/time_elapsed")
 CHILD = "import sys; from pathlib import Path; from memagents.runs.training import resume; resume(Path(sys.argv[1]))"
 
 
+PAGE = """# Robustness
+
+*Does a run lose anything when its process is killed again and again?*
+
+{kills} times SIGKILL, {saving} of them the moment a checkpoint was being written, the others at any time. After every
+one the newest checkpoint could be loaded, and at most {lost} steps were lost, with a checkpoint every {every} steps and
+rollouts of {rollout}.
+
+| case | kills | parameters, undisturbed | parameters, killed | these, optimizer, metrics and evaluation equal |
+|:--|--:|:--|:--|:--|
+{rows}
+
+- command: `{command}`
+- commit: {commit}
+- hardware: {hardware}
+- versions: {versions}
+- seeds: 0 for training, 1,000,000 and on for evaluation
+
+`kills.csv` has every kill, `summary.json` the configurations and all hashes.
+
+What this does not show: power cuts, which lose what the system has not written yet; network file systems; GPUs;
+environments whose state cannot be written as plain values, which begin new episodes instead.
+"""
+
+
 @dataclass(frozen=True)
 class Options:
     kills: int = 12
     """For each case."""
     seed: int = 0
     """Of the moments at which processes are killed."""
-    seconds: float = 2.0
-    """The longest time that a process trains before it is killed."""
+    seconds: float = 4.0
+    """The longest time that a process has before it is killed; the shortest is a quarter of that."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +109,7 @@ def disturbed(config: TrainConfig, options: Options, generator: random.Random) -
         moment = generator.choice(["any", "saving"])
         process = subprocess.Popen([sys.executable, "-c", CHILD, str(folder.path)], stderr=subprocess.DEVNULL)
         wait_for(process, lambda pid=process.pid: holds_lock(folder, pid))
-        time.sleep(generator.uniform(0, options.seconds))
+        time.sleep(generator.uniform(options.seconds / 4, options.seconds))
         if moment == "saving":
             wait_for(process, lambda: any(folder.checkpoints.glob(".*.partial")))
         process.kill()
@@ -95,11 +122,8 @@ def disturbed(config: TrainConfig, options: Options, generator: random.Random) -
 
 def start_record(config: TrainConfig) -> None:
     """A folder with the configuration and nothing else, for `resume` to begin with."""
-    try:
-        with RunFolder(config.run_folder).recording(config):
-            raise KeyboardInterrupt
-    except KeyboardInterrupt:
-        pass
+    with suppress(KeyboardInterrupt), RunFolder(config.run_folder).recording(config):
+        raise KeyboardInterrupt
 
 
 def holds_lock(folder: RunFolder, pid: int) -> bool:
@@ -110,7 +134,7 @@ def holds_lock(folder: RunFolder, pid: int) -> bool:
         return False
 
 
-def wait_for(process: subprocess.Popen[bytes], condition, seconds: float = 60.0) -> None:
+def wait_for(process: subprocess.Popen[bytes], condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Waits until something is so, or the process has ended."""
     deadline = time.monotonic() + seconds
     while process.poll() is None and not condition() and time.monotonic() < deadline:
@@ -124,19 +148,13 @@ def left_behind(config: TrainConfig, folder: RunFolder, moment: str, before: int
     found = newest_checkpoint(folder)
     steps = found.steps if found else 0
     if found:
-        load_class(config).load(found.path)
+        ALGORITHMS[config.algo].load(found.path)
     names = sorted(folder.checkpoints.glob("*.zip"))
     damaged = sum(path.name > found.path.name for path in names) if found else len(names)
     assert steps >= before, f"the checkpoint at {before} steps is lost"
     # A row of metrics is written at the end of a rollout, a checkpoint after the update that follows.
     assert seen - steps <= EVERY + ROLLOUT, f"{seen - steps} steps are lost"
     return Kill(name(config), moment, steps, seen - steps, damaged)
-
-
-def load_class(config: TrainConfig):
-    from memagents.runs.models import ALGORITHMS
-
-    return ALGORITHMS[config.algo]
 
 
 def fingerprint(result: RunResult) -> dict[str, str]:
@@ -196,33 +214,19 @@ def page(outcomes: list[dict], kills: list[Kill], origin: dict) -> str:
         for outcome in outcomes
     ]
     saving = sum(kill.moment == "saving" for kill in kills)
-    return "\n".join(
-        [
-            "# Robustness",
-            "",
-            "*Does a run lose anything when its process is killed again and again?*",
-            "",
-            f"{len(kills)} times SIGKILL, {saving} of them the moment a checkpoint was being written, the others at any",
-            f"time. After every one a checkpoint could be loaded; at most {max(kill.lost for kill in kills)} steps were lost,",
-            f"with a checkpoint every {EVERY} steps and rollouts of {ROLLOUT}.",
-            "",
-            "| case | kills | parameters, undisturbed | parameters, killed | parameters, optimizer, metrics, evaluation equal |",
-            "|:--|--:|:--|:--|:--|",
-            *rows,
-            "",
-            f"- command: `{origin['command']}`",
-            f"- commit: {origin['commit']}{' with changes' if origin['modified'] else ''}",
-            f"- hardware: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB",
-            f"- versions: {versions}",
-            "- seeds: 0 for training, evaluation from 1,000,000 on",
-            "",
-            "`kills.csv` has every kill, `summary.json` the configurations and all hashes.",
-            "",
-            "What this does not show: power cuts, which lose what the system has not written yet; network file systems;",
-            "GPUs; environments with state that cannot be written as plain values, which begin new episodes instead.",
-            "",
-        ]
+    text = PAGE.format(
+        kills=len(kills),
+        saving=saving,
+        lost=max(kill.lost for kill in kills),
+        every=EVERY,
+        rollout=ROLLOUT,
+        rows="\n".join(rows),
+        command=origin["command"],
+        commit=f"{origin['commit']}{' with changes' if origin['modified'] else ''}",
+        hardware=f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB",
+        versions=versions,
     )
+    return text
 
 
 if __name__ == "__main__":

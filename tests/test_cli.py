@@ -57,7 +57,7 @@ def test_a_failed_run_makes_the_exit_code_1(tmp_path, capsys, monkeypatch):
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("the disk is full")
 
-    monkeypatch.setattr(training, "save_model", fail)
+    monkeypatch.setattr(training, "evaluate_model", fail)
     grid = ["--memory", "none", "--seeds", "1", "--folder", str(tmp_path)]
     assert main(["compare", *TMAZE, *TINY, *grid]) == 1
     assert "none-ppo-seed0 failed, RuntimeError: the disk is full" in capsys.readouterr().err
@@ -93,7 +93,7 @@ def test_an_interruption_is_exit_code_130(tmp_path, monkeypatch, capsys):
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "save_model", interrupt)
+    monkeypatch.setattr(training, "evaluate_model", interrupt)
     assert main(["train", *TMAZE, *TINY, "--folder", str(tmp_path)]) == 130
     assert "interrupted" in capsys.readouterr().err
 

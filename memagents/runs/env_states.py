@@ -1,7 +1,7 @@
 """What environments are about to do, as plain values: so that a run goes on where it stood, without a pickle.
 
-What is plain in an environment (numbers, arrays, random generators, and containers and objects made of them) is written,
-and put back into environments that were made alike. What is not, such as a window or a physics engine, is taken to be
+What is plain in an environment (numbers, arrays, random generators, and containers and objects made of them) is
+written, and put back into environments that were made alike. What is not, such as a window or a physics engine, is taken to be
 as it was made. Whether that is enough is not believed but proved, by stepping two environments side by side
 (`is_exact`). An environment can also say itself what decides its future: by `get_state()`, plain values or a named
 tuple of them, and `set_state(state)`.
@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from gymnasium import Space, spaces
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv
 
 from memagents.agents.archives import read_archive, write_archive
 from memagents.agents.encoding import Encoder, NotPlainError, like
@@ -44,7 +44,7 @@ def capture(value: Any, seen: set[int] | None = None) -> Captured:
     if isinstance(value, np.random.Generator):
         return {"kind": "generator", "state": once(value, seen, lambda: value.bit_generator.state)}
     if isinstance(value, Space):
-        return {"kind": "space", "generators": once(value, seen, lambda: space_generators(value))}
+        return {"kind": "space", "state": once(value, seen, lambda: space_generators(value))}
     if callable(getattr(value, "get_state", None)) and callable(getattr(value, "set_state", None)):
         return {"kind": "protocol", "state": once(value, seen, value.get_state)}
     if is_plain(value):
@@ -54,7 +54,7 @@ def capture(value: Any, seen: set[int] | None = None) -> Captured:
     if isinstance(value, dict):
         return {"kind": "entries", "entries": [[key, capture(x, seen)] for key, x in value.items() if is_plain(key)]}
     if hasattr(value, "__dict__") and not isinstance(value, type) and not callable(value):
-        return {"kind": "object", "attributes": once(value, seen, lambda: attributes(value, seen))}
+        return {"kind": "object", "state": once(value, seen, lambda: attributes(value, seen))}
     return {"kind": "opaque"}
 
 
@@ -97,24 +97,33 @@ def restore(target: Any, captured: Captured) -> Any:
     kind = captured["kind"]
     if kind == "value":
         return captured["value"]
-    if kind == "items" and len(target) == len(captured["items"]):
+    if kind == "items":
+        if not isinstance(target, list | tuple) or len(target) != len(captured["items"]):
+            raise CannotRestoreError(f"expected {len(captured['items'])} items, got {target}")
         return type(target)(map(restore, target, captured["items"]))
     if kind == "entries":
         target.update({key: restore(target[key], inner) for key, inner in captured["entries"] if key in target})
-    elif kind == "object" and captured["attributes"] is not None:
-        for name, inner in captured["attributes"].items():
-            if name not in vars(target) and inner["kind"] != "value":
-                raise CannotRestoreError(f"{type(target).__name__} has no attribute {name}")
-            vars(target)[name] = restore(vars(target).get(name), inner)
-    elif kind == "protocol" and captured["state"] is not None:
-        target.set_state(like(target.get_state(), captured["state"]))
-    elif kind == "generator" and captured["state"] is not None:
-        target.bit_generator.state = captured["state"]
-    elif kind == "space" and captured["generators"] is not None:
-        restore_space(target, captured["generators"])
-    elif kind == "items":
-        raise CannotRestoreError(f"expected {len(captured['items'])} items, got {target}")
+    elif kind in RESTORE and captured["state"] is not None:
+        RESTORE[kind](target, captured["state"])
     return target
+
+
+def restore_attributes(target: Any, state: dict[str, Captured]) -> None:
+    """Puts back what is plain in the attributes of an object."""
+    for name, inner in state.items():
+        if name not in vars(target) and inner["kind"] != "value":
+            raise CannotRestoreError(f"{type(target).__name__} has no attribute {name}")
+        vars(target)[name] = restore(vars(target).get(name), inner)
+
+
+def restore_by_protocol(target: Any, state: Any) -> None:
+    """Gives an object the state that it gave."""
+    target.set_state(like(target.get_state(), state))
+
+
+def restore_generator(target: np.random.Generator, state: dict[str, Any]) -> None:
+    """Puts a random generator where it stood."""
+    target.bit_generator.state = state
 
 
 def restore_space(space: Space[Any], generators: list[Any]) -> None:
@@ -127,6 +136,14 @@ def restore_space(space: Space[Any], generators: list[Any]) -> None:
         restore_space(part, states)
 
 
+RESTORE: dict[str, Callable[[Any, Any], None]] = {
+    "object": restore_attributes,
+    "protocol": restore_by_protocol,
+    "generator": restore_generator,
+    "space": restore_space,
+}
+
+
 def restore_env(env: VecEnv, captured: Captured) -> None:
     """Makes environments, made alike, go on as the captured ones would have."""
     # Much is made by the first reset only, random generators before all.
@@ -137,20 +154,24 @@ def restore_env(env: VecEnv, captured: Captured) -> None:
 def is_exact(build: Callable[[int], VecEnv]) -> bool:
     """Whether environments go on exactly from what can be captured of them: tried on two, as far as a trial can tell.
 
+    Those in processes of their own do not: what is here of them is their connections.
+
     Args:
         build: makes environments for a seed.
     """
     with kept_generators(), closing(build(1)) as first, closing(build(2)) as second:
+        if isinstance(first.unwrapped, SubprocVecEnv):
+            return False
         actions = copy.deepcopy(first.action_space)
         actions.seed(0)
-        first.reset()
-        for _ in range(STEPS):
-            first.step(np.stack([actions.sample() for _ in range(first.num_envs)]))
         try:
+            first.reset()
+            for _ in range(STEPS):
+                first.step(np.stack([actions.sample() for _ in range(first.num_envs)]))
             contents = write_archive({}, {"state": capture(first)}, {})
             restore_env(second, read_archive(io.BytesIO(contents), "state").section("state"))
             return all(steps_alike(first, second, actions) for _ in range(STEPS))
-        # An environment may answer a state that is not its own with any error.
+        # An environment may answer a state that is not its own with any error; one of its own the run will meet too.
         except Exception:
             return False
 

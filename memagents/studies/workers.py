@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from memagents.runs.config import TrainConfig
 from memagents.runs.provenance import usable_cores
-from memagents.runs.signals import SECONDS_TO_BOUNDARY, StoppedError
+from memagents.runs.signals import SECONDS_TO_BOUNDARY, StoppedError, stopping_at_once
 from memagents.runs.training import train
 
 Outcome: TypeAlias = tuple[TrainConfig, str | None]
@@ -29,14 +29,17 @@ def in_processes(cells: list[TrainConfig], jobs: int) -> Iterator[Outcome]:
     waiting = deque(cells)
     running: dict[Connection, Worker] = {}
     try:
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                worker = Worker(waiting.popleft(), threads)
-                running[worker.reply] = worker
-            for reply in wait(running):
-                assert isinstance(reply, Connection)
-                yield running.pop(reply).outcome()
+        with stopping_at_once():
+            while waiting or running:
+                while waiting and len(running) < jobs:
+                    worker = Worker(waiting.popleft(), threads)
+                    running[worker.reply] = worker
+                for reply in wait(running):
+                    assert isinstance(reply, Connection)
+                    yield running.pop(reply).outcome()
     finally:
+        for worker in running.values():
+            worker.ask_to_stop()
         for worker in running.values():
             worker.stop()
 
@@ -62,11 +65,14 @@ class Worker:
         self._process.join()
         return self._cell, failure
 
-    def stop(self) -> None:
-        """Ends the process."""
-        # Ctrl-C has reached it as well, and it is noting in run.json that it was interrupted.
-        self._process.join(SECONDS_TO_END)
+    def ask_to_stop(self) -> None:
+        """Asks the process to save what it has. After Ctrl-C, which has reached it too, this is the same request."""
         self._process.terminate()
+
+    def stop(self) -> None:
+        """Waits until the process has ended; one that takes too long is killed."""
+        self._process.join(SECONDS_TO_END)
+        self._process.kill()
         self._process.join()
 
 
