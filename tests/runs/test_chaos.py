@@ -19,7 +19,6 @@ from memagents.errors import (
     NonFiniteUpdate,
     ObservationOutsideSpace,
 )
-from memagents.runs import training
 from memagents.runs.config import TrainConfig
 from memagents.runs.training import train
 
@@ -169,7 +168,7 @@ def test_the_first_error_is_the_one_that_is_raised(chaotic: Chaotic, monkeypatch
     def fail(*_: Any) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(training, "save_model", fail)
+    monkeypatch.setattr(MemoryPPO, "save", fail)
     with pytest.raises(EnvironmentFailed) as caught:
         train(chaotic("error"))
     assert caught.value.__notes__ == ["Nor could all be kept that there was: no space left"]
