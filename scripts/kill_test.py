@@ -1,6 +1,6 @@
 """Does a run lose anything when its process is killed again and again?
 
-    python scripts/kill_test.py --kills 12
+    python scripts/kill_test.py --kills 20
 
 Every case is trained once without disturbance, and once with SIGKILL at random moments: at any time, or the moment a
 checkpoint is being written. After every kill there must be a checkpoint that loads, not more than one interval old. At
@@ -11,13 +11,14 @@ to `runs/robustness`, the report to `results/robustness`.
 import csv
 import hashlib
 import json
+import multiprocessing
+import os
 import random
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from memagents.runs.folder import RunFolder
 from memagents.runs.models import ALGORITHMS, load_model
 from memagents.runs.provenance import provenance
 from memagents.runs.results import RunResult
-from memagents.runs.training import train
+from memagents.runs.training import resume, train
 
 ROLLOUT, EVERY = 64, 192
 T_MAZE = {"env": "memagents_envs:MemAgents/TMaze-v0", "env_kwargs": {"corridor_length": 5}}
@@ -48,7 +49,10 @@ CASES = (
     ),
 )
 TIMING = ("time/fps", "time/time_elapsed")
-CHILD = "import sys; from pathlib import Path; from memagents.runs.training import resume; resume(Path(sys.argv[1]))"
+
+# Its processes are copies of one that has imported torch and computed nothing: they begin at once.
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["memagents.runs.training"])
 
 
 PAGE = """# Robustness
@@ -78,11 +82,11 @@ environments whose state cannot be written as plain values, which begin new epis
 
 @dataclass(frozen=True)
 class Options:
-    kills: int = 12
+    kills: int = 20
     """For each case."""
     seed: int = 0
     """Of the moments at which processes are killed."""
-    seconds: float = 4.0
+    seconds: float = 0.8
     """The longest time that a process has before it is killed; the shortest is a quarter of that."""
 
 
@@ -107,17 +111,25 @@ def disturbed(config: TrainConfig, options: Options, generator: random.Random) -
     start_record(config)
     while len(kills) < options.kills and (folder.record() or {})["status"] != "finished":
         moment = generator.choice(["any", "saving"])
-        process = subprocess.Popen([sys.executable, "-c", CHILD, str(folder.path)], stderr=subprocess.DEVNULL)
+        process = CONTEXT.Process(target=child, args=(folder.path,))
+        process.start()
         wait_for(process, lambda pid=process.pid: holds_lock(folder, pid))
         time.sleep(generator.uniform(options.seconds / 4, options.seconds))
         if moment == "saving":
             wait_for(process, lambda: any(folder.checkpoints.glob(".*.partial")))
         process.kill()
-        if process.wait() == 0:
+        process.join()
+        if process.exitcode == 0:
             break
         kills.append(left_behind(config, folder, moment, kills[-1].checkpoint if kills else 0))
         print(kills[-1], flush=True)
     return train(config), kills
+
+
+def child(folder: Path) -> None:
+    """What is killed."""
+    with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
+        resume(folder)
 
 
 def start_record(config: TrainConfig) -> None:
@@ -134,10 +146,10 @@ def holds_lock(folder: RunFolder, pid: int) -> bool:
         return False
 
 
-def wait_for(process: subprocess.Popen[bytes], condition: Callable[[], bool], seconds: float = 60.0) -> None:
+def wait_for(process: multiprocessing.Process, condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Waits until something is so, or the process has ended."""
     deadline = time.monotonic() + seconds
-    while process.poll() is None and not condition() and time.monotonic() < deadline:
+    while process.is_alive() and not condition() and time.monotonic() < deadline:
         time.sleep(0.0005)
 
 
