@@ -35,7 +35,7 @@ from memagents.runs.training import resume, train
 
 ROLLOUT, EVERY = 64, 192
 T_MAZE = {"env": "memagents_envs:MemAgents/TMaze-v0", "env_kwargs": {"corridor_length": 5}}
-SHARED = {"n_envs": 4, "timesteps": 200 * ROLLOUT, "eval_episodes": 10, "threads": 1, "checkpoint_every": EVERY}
+SHARED = {"n_envs": 4, "timesteps": 100 * ROLLOUT, "eval_episodes": 10, "threads": 1, "checkpoint_every": EVERY}
 SIZES = {"memory_kwargs": {"hidden_size": 16}}
 CASES = (
     TrainConfig(**T_MAZE, **SHARED, **SIZES, memory="gru", algo_kwargs={"n_steps": 16, "n_epochs": 4}),
@@ -200,7 +200,7 @@ def main() -> int:
         )
         kills += killed
         print(outcomes[-1], flush=True)
-    write_report(results, options, outcomes, kills)
+        write_report(results, options, outcomes, kills)
     return 0 if all(outcome["equal"] for outcome in outcomes) else 1
 
 
