@@ -28,6 +28,19 @@ def write_file(path: Path, contents: bytes) -> None:
         raise CheckpointWriteError(f"cannot write {path}: {reason}; what was written before is still there") from error
 
 
+def sync_file(path: Path) -> None:
+    """Makes what was written to a file last.
+
+    Raises:
+        CheckpointWriteError: if that fails.
+    """
+    try:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise CheckpointWriteError(f"cannot write {path}: {error.strerror or error}") from error
+
+
 def sync_folder(folder: Path) -> None:
     """Makes the names in a folder last, where the system can."""
     if os.name == "nt":  # has no descriptors of folders, and writes names at once

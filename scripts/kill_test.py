@@ -1,6 +1,6 @@
 """Does a run lose anything when its process is killed again and again?
 
-    python scripts/kill_test.py --kills 12
+    python scripts/kill_test.py --kills 20
 
 Every case is trained once without disturbance, and once with SIGKILL at random moments: at any time, or the moment a
 checkpoint is being written. After every kill there must be a checkpoint that loads, not more than one interval old. At
@@ -11,13 +11,14 @@ to `runs/robustness`, the report to `results/robustness`.
 import csv
 import hashlib
 import json
+import multiprocessing
+import os
 import random
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -30,11 +31,11 @@ from memagents.runs.folder import RunFolder
 from memagents.runs.models import ALGORITHMS, load_model
 from memagents.runs.provenance import provenance
 from memagents.runs.results import RunResult
-from memagents.runs.training import train
+from memagents.runs.training import resume, train
 
 ROLLOUT, EVERY = 64, 192
 T_MAZE = {"env": "memagents_envs:MemAgents/TMaze-v0", "env_kwargs": {"corridor_length": 5}}
-SHARED = {"n_envs": 4, "timesteps": 200 * ROLLOUT, "eval_episodes": 10, "threads": 1, "checkpoint_every": EVERY}
+SHARED = {"n_envs": 4, "timesteps": 100 * ROLLOUT, "eval_episodes": 10, "threads": 1, "checkpoint_every": EVERY}
 SIZES = {"memory_kwargs": {"hidden_size": 16}}
 CASES = (
     TrainConfig(**T_MAZE, **SHARED, **SIZES, memory="gru", algo_kwargs={"n_steps": 16, "n_epochs": 4}),
@@ -48,16 +49,19 @@ CASES = (
     ),
 )
 TIMING = ("time/fps", "time/time_elapsed")
-CHILD = "import sys; from pathlib import Path; from memagents.runs.training import resume; resume(Path(sys.argv[1]))"
+
+# Its processes are copies of one that has imported torch and computed nothing: they begin at once.
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["memagents.runs.training"])
 
 
 PAGE = """# Robustness
 
 *Does a run lose anything when its process is killed again and again?*
 
-{kills} times SIGKILL, {saving} of them the moment a checkpoint was being written, the others at any time. After every
-one the newest checkpoint could be loaded, and at most {lost} steps were lost, with a checkpoint every {every} steps and
-rollouts of {rollout}.
+{kills} times SIGKILL, {saving} of them the moment a checkpoint was being written, the others at any time; {before} before
+the first checkpoint, {after} after it. After each of these the newest checkpoint could be loaded. At most {lost} steps
+were lost, with a checkpoint every {every} steps and rollouts of {rollout}.
 
 | case | kills | parameters, undisturbed | parameters, killed | these, optimizer, metrics and evaluation equal |
 |:--|--:|:--|:--|:--|
@@ -78,12 +82,12 @@ environments whose state cannot be written as plain values, which begin new epis
 
 @dataclass(frozen=True)
 class Options:
-    kills: int = 12
+    kills: int = 20
     """For each case."""
     seed: int = 0
     """Of the moments at which processes are killed."""
-    seconds: float = 4.0
-    """The longest time that a process has before it is killed; the shortest is a quarter of that."""
+    seconds: float = 0.4
+    """The longest time from a process's first checkpoint, or from its start, until it is killed."""
 
 
 @dataclass(frozen=True)
@@ -107,23 +111,38 @@ def disturbed(config: TrainConfig, options: Options, generator: random.Random) -
     start_record(config)
     while len(kills) < options.kills and (folder.record() or {})["status"] != "finished":
         moment = generator.choice(["any", "saving"])
-        process = subprocess.Popen([sys.executable, "-c", CHILD, str(folder.path)], stderr=subprocess.DEVNULL)
+        process = CONTEXT.Process(target=child, args=(folder.path,))
+        process.start()
         wait_for(process, lambda pid=process.pid: holds_lock(folder, pid))
-        time.sleep(generator.uniform(options.seconds / 4, options.seconds))
+        if generator.random() < 0.8:  # the others may be killed before they have saved anything of their own
+            wait_for(process, lambda before=newest(folder): newest(folder) != before)
+        time.sleep(generator.uniform(0, options.seconds))
         if moment == "saving":
             wait_for(process, lambda: any(folder.checkpoints.glob(".*.partial")))
         process.kill()
-        if process.wait() == 0:
+        process.join()
+        if process.exitcode == 0:
             break
         kills.append(left_behind(config, folder, moment, kills[-1].checkpoint if kills else 0))
         print(kills[-1], flush=True)
     return train(config), kills
 
 
+def child(folder: Path) -> None:
+    """What is killed."""
+    with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
+        resume(folder)
+
+
 def start_record(config: TrainConfig) -> None:
     """A folder with the configuration and nothing else, for `resume` to begin with."""
     with suppress(KeyboardInterrupt), RunFolder(config.run_folder).recording(config):
         raise KeyboardInterrupt
+
+
+def newest(folder: RunFolder) -> str:
+    """The name of the newest checkpoint."""
+    return max((path.name for path in folder.checkpoints.glob("*.zip")), default="")
 
 
 def holds_lock(folder: RunFolder, pid: int) -> bool:
@@ -134,10 +153,10 @@ def holds_lock(folder: RunFolder, pid: int) -> bool:
         return False
 
 
-def wait_for(process: subprocess.Popen[bytes], condition: Callable[[], bool], seconds: float = 60.0) -> None:
+def wait_for(process: multiprocessing.Process, condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Waits until something is so, or the process has ended."""
     deadline = time.monotonic() + seconds
-    while process.poll() is None and not condition() and time.monotonic() < deadline:
+    while process.is_alive() and not condition() and time.monotonic() < deadline:
         time.sleep(0.0005)
 
 
@@ -188,7 +207,7 @@ def main() -> int:
         )
         kills += killed
         print(outcomes[-1], flush=True)
-    write_report(results, options, outcomes, kills)
+        write_report(results, options, outcomes, kills)
     return 0 if all(outcome["equal"] for outcome in outcomes) else 1
 
 
@@ -217,6 +236,8 @@ def page(outcomes: list[dict], kills: list[Kill], origin: dict) -> str:
     text = PAGE.format(
         kills=len(kills),
         saving=saving,
+        before=sum(kill.checkpoint == 0 for kill in kills),
+        after=sum(kill.checkpoint > 0 for kill in kills),
         lost=max(kill.lost for kill in kills),
         every=EVERY,
         rollout=ROLLOUT,

@@ -135,10 +135,9 @@ class SavingMixin(OnPolicyAlgorithm):
                 f"{saved.archive.name} holds a model of {algorithm}, and {cls.__name__} loads those of "
                 f"{cls._algorithm_name()}"
             )
-        if kwargs.get("policy_kwargs", attributes["policy_kwargs"]) != attributes["policy_kwargs"]:
-            raise ValueError(
-                f"policy_kwargs must be those of the file, {attributes['policy_kwargs']}, got {kwargs['policy_kwargs']}"
-            )
+        policy_kwargs = attributes.get("policy_kwargs")
+        if kwargs.get("policy_kwargs", policy_kwargs) != policy_kwargs:
+            raise ValueError(f"policy_kwargs must be those of the file, {policy_kwargs}, got {kwargs['policy_kwargs']}")
         if env is not None:
             env = cls._wrap_env(env, attributes.get("verbose", 0))
             check_for_correct_spaces(env, attributes["observation_space"], attributes["action_space"])

@@ -9,7 +9,6 @@ environments, what the logger holds, and how far the metrics were. A file is wri
 disk, and gets its name when it is complete; one that exists is never written again.
 """
 
-import os
 import sys
 import time
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from memagents.agents.archives import Archive
 from memagents.agents.rollouts import MemoryMixin
 from memagents.agents.serialization import open_archive, read_parameters
 from memagents.errors import CheckpointError
-from memagents.files import discard, write_file
+from memagents.files import discard, sync_file, write_file
 from memagents.runs.env_states import capture, is_plain, restore_env
 from memagents.runs.folder import RunFolder
 from memagents.runs.generators import generator_states, set_generator_states
@@ -71,11 +70,13 @@ def write_checkpoint(model: MemoryMixin, path: Path, metrics: Path, session: Ses
     Raises:
         CheckpointWriteError: if it cannot be written; the checkpoints before it are still there.
     """
+    if metrics.exists():
+        sync_file(metrics)
     training = {
         "generators": generator_states(),
         "environments": capture(model.env) if session.exact else None,
         "logger": logged(model),
-        "metrics_size": synced_size(metrics),
+        "metrics_size": size(metrics),
         "seconds": session.seconds,
     }
     write_file(path, model.packed(training=training))
@@ -88,13 +89,9 @@ def logged(model: MemoryMixin) -> dict[str, dict[str, Any]]:
     return {name: {k: x for k, x in getattr(model.logger, name).items() if is_plain(x)} for name in tables}
 
 
-def synced_size(file: Path) -> int:
-    """The size of a file, all of which is on the disk."""
-    if not file.exists():
-        return 0
-    with file.open("rb") as opened:
-        os.fsync(opened.fileno())
-    return file.stat().st_size
+def size(file: Path) -> int:
+    """The size of a file; 0 if there is none."""
+    return file.stat().st_size if file.exists() else 0
 
 
 @dataclass(frozen=True)
@@ -140,7 +137,7 @@ def newest_checkpoint(folder: RunFolder) -> Checkpoint | None:
         except (CheckpointError, OSError) as error:
             say(f"{error}; an earlier checkpoint is looked for")
             continue
-        if synced_size(folder.metrics_file) >= checkpoint.training["metrics_size"]:
+        if size(folder.metrics_file) >= checkpoint.training["metrics_size"]:
             return checkpoint
         say(f"{path}: metrics that were there are gone; an earlier checkpoint is looked for")
     return None

@@ -1,8 +1,8 @@
 """What environments are about to do, as plain values: so that a run goes on where it stood, without a pickle.
 
 What is plain in an environment (numbers, arrays, random generators, and containers and objects made of them) is
-written, and put back into environments that were made alike. What is not, such as a window or a physics engine, is taken to be
-as it was made. Whether that is enough is not believed but proved, by stepping two environments side by side
+written, and put back into environments that were made alike. What is not, such as a window or a physics engine, is
+taken to be as it was made. Whether that is enough is not believed but proved, by stepping two environments side by side
 (`is_exact`). An environment can also say itself what decides its future: by `get_state()`, plain values or a named
 tuple of them, and `set_state(state)`.
 """

@@ -132,9 +132,11 @@ def test_named_tuples_come_back_by_their_template():
         like(template, (1, 2, 3))
 
 
+KINDS = [*((observations, "discrete") for observations in OBSERVATIONS), *(("box", actions) for actions in ACTIONS)]
+
+
 @algorithms
-@pytest.mark.parametrize("observations", OBSERVATIONS)
-@pytest.mark.parametrize("actions", ACTIONS)
+@pytest.mark.parametrize(("observations", "actions"), KINDS)
 def test_a_model_of_any_spaces_is_loaded_without_a_pickle(algorithm, observations, actions, tmp_path, no_pickles):
     env = random_vec_env(2, observation_space=OBSERVATIONS[observations], action_space=ACTIONS[actions])
     model = algorithm(POLICIES.get(observations, "MlpPolicy"), env, memory="gru", memory_kwargs={"hidden_size": 4})

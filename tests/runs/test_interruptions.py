@@ -1,6 +1,5 @@
 """Being stopped, a full disk, and two processes at one run."""
 
-import builtins
 import io
 import json
 import os
@@ -46,9 +45,10 @@ def signalled_at(monkeypatch, name, steps):
 def test_a_run_that_is_asked_to_stop_saves_what_it_has_and_goes_on_later(name, tiny: Tiny, tmp_path, monkeypatch):
     whole = train(tiny(folder=tmp_path / "whole"))
     before = signal.getsignal(getattr(signal, name))
-    with monkeypatch.context() as patch, pytest.raises(StoppedError, match=f"stopped by {name}") as stopped:
+    with monkeypatch.context() as patch:
         signalled_at(patch, name, 40)
-        train(tiny())
+        with pytest.raises(StoppedError, match=f"stopped by {name}") as stopped:
+            train(tiny())
     assert stopped.value.exit_code == SIGNALS[name]
     assert signal.getsignal(getattr(signal, name)) is before
     record = RunFolder(tiny().run_folder).record()
@@ -59,10 +59,11 @@ def test_a_run_that_is_asked_to_stop_saves_what_it_has_and_goes_on_later(name, t
 
 def test_a_rollout_that_takes_too_long_is_dropped_and_the_last_checkpoint_kept(tiny: Tiny, tmp_path, monkeypatch):
     whole = train(tiny(folder=tmp_path / "whole"))
-    with monkeypatch.context() as patch, pytest.raises(StoppedError):
+    with monkeypatch.context() as patch:
         patch.setattr(signals, "SECONDS_TO_BOUNDARY", 0.0)
         signalled_at(patch, "SIGTERM", 40)
-        train(tiny(checkpoint_every=32))
+        with pytest.raises(StoppedError):
+            train(tiny(checkpoint_every=32))
     assert newest_checkpoint(RunFolder(tiny().run_folder)).path.name == "step-000000032.zip"
     assert_same_run(whole, train(tiny(checkpoint_every=32)))
 
@@ -75,9 +76,10 @@ def test_the_command_tells_by_its_exit_code_that_it_was_stopped(monkeypatch, tmp
 
 
 def test_train_resume_goes_on_with_a_folder(tiny: Tiny, tmp_path, monkeypatch, capsys):
-    with monkeypatch.context() as patch, pytest.raises(StoppedError):
+    with monkeypatch.context() as patch:
         signalled_at(patch, "SIGINT", 40)
-        train(tiny())
+        with pytest.raises(StoppedError):
+            train(tiny())
     assert main(["train", "--resume", str(tmp_path / "run")]) == 0
     assert "goes on from step-000000064.zip, 64 of 96 steps" in capsys.readouterr().err
     assert main(["train", "--resume", str(tmp_path)]) == 2
@@ -197,7 +199,7 @@ def test_whatever_fails_while_saving_the_checkpoint_before_can_be_loaded(tiny: T
     operations = saving_with_fault(model, folder, "step-000000032.zip", None, monkeypatch)
     assert operations >= 8
     for number in range(operations):
-        with pytest.raises(CheckpointWriteError, match="cannot write .*: No space left on device"):
+        with pytest.raises(CheckpointWriteError, match=r"cannot write .*: No space left on device"):
             saving_with_fault(model, folder, "step-000000064.zip", number, monkeypatch)
         newest = newest_checkpoint(folder)
         assert MemoryPPO.load(newest.path).num_timesteps == 32
@@ -215,7 +217,7 @@ def test_a_full_disk_ends_the_run_with_a_reason_and_the_last_checkpoint_is_there
     whole, replace = train(tiny(folder=tmp_path / "whole")), os.replace
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", lambda old, new: full() if "step-000000064" in str(new) else replace(old, new))
-        with pytest.raises(CheckpointWriteError, match="step-000000064.zip: No space left on device"):
+        with pytest.raises(CheckpointWriteError, match=r"step-000000064\.zip: No space left on device"):
             train(tiny(checkpoint_every=32))
     record = RunFolder(tiny().run_folder).record()
     assert record["status"] == "failed"
@@ -235,4 +237,3 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, monkeypatch, caps
     monkeypatch.setattr(os, "open", refuse)
     assert main(["train", "--env", "CartPole-v1", "--folder", str(tmp_path / "run")]) == 1
     assert "run: Permission denied" in capsys.readouterr().err
-    assert builtins.open is not refuse

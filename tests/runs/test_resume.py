@@ -48,11 +48,16 @@ def cut_at(monkeypatch, steps):
     monkeypatch.setattr(Checkpoints, "_on_rollout_start", cut)
 
 
+def cut_off(config, monkeypatch, steps):
+    with monkeypatch.context() as patch:
+        cut_at(patch, steps)
+        with pytest.raises(PowerCutError):
+            train(config)
+
+
 def cut_and_resumed(config, monkeypatch, *steps):
     for cut in steps:
-        with monkeypatch.context() as patch, pytest.raises(PowerCutError):
-            cut_at(patch, cut)
-            train(config)
+        cut_off(config, monkeypatch, cut)
     return train(config)
 
 
@@ -148,9 +153,7 @@ def test_a_run_that_was_cut_off_in_its_evaluation_is_evaluated(tiny: Tiny, tmp_p
 
 def test_a_folder_can_be_resumed_by_its_name(tiny: Tiny, tmp_path, monkeypatch):
     whole = train(tiny(folder=tmp_path / "whole"))
-    with monkeypatch.context() as patch, pytest.raises(PowerCutError):
-        cut_at(patch, 64)
-        train(tiny(checkpoint_every=32))
+    cut_off(tiny(checkpoint_every=32), monkeypatch, 64)
     assert_same_run(whole, resume(tmp_path / "run"))
     with pytest.raises(ValueError, match=r"holds no run: there is no run\.json in it"):
         resume(tmp_path)
@@ -162,9 +165,7 @@ def spoil(path):
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(tiny: Tiny, tmp_path, monkeypatch, capsys):
     whole, config = train(tiny(timesteps=128, folder=tmp_path / "whole")), tiny(timesteps=128, checkpoint_every=32)
-    with monkeypatch.context() as patch, pytest.raises(PowerCutError):
-        cut_at(patch, 96)
-        train(config)
+    cut_off(config, monkeypatch, 96)
     spoil(config.run_folder / "checkpoints" / "step-000000064.zip")
     resumed = train(config)
     said = capsys.readouterr().err
@@ -176,9 +177,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(tiny: Tiny, t
 
 def test_a_checkpoint_whose_metrics_are_gone_is_not_taken(tiny: Tiny, monkeypatch, capsys):
     config = tiny(timesteps=128, checkpoint_every=32)
-    with monkeypatch.context() as patch, pytest.raises(PowerCutError):
-        cut_at(patch, 96)
-        train(config)
+    cut_off(config, monkeypatch, 96)
     metrics = config.run_folder / "metrics.jsonl"
     metrics.write_text(metrics.read_text().splitlines()[0] + "\n")
     train(config)
@@ -186,9 +185,7 @@ def test_a_checkpoint_whose_metrics_are_gone_is_not_taken(tiny: Tiny, monkeypatc
 
 
 def test_a_checkpoint_of_another_configuration_is_not_gone_on_from(tiny: Tiny, monkeypatch):
-    with monkeypatch.context() as patch, pytest.raises(PowerCutError):
-        cut_at(patch, 64)
-        train(tiny(checkpoint_every=32))
+    cut_off(tiny(checkpoint_every=32), monkeypatch, 64)
     (tiny().run_folder / "metrics.jsonl").write_text("")
     with pytest.raises(ValueError, match="another configuration"):
         train(tiny(checkpoint_every=32, memory="lstm"))
