@@ -60,8 +60,8 @@ PAGE = """# Robustness
 *Does a run lose anything when its process is killed again and again?*
 
 {kills} times SIGKILL, {saving} of them the moment a checkpoint was being written, the others at any time; {before}
-before the first checkpoint, {after} after it. After each of these the newest checkpoint could be loaded. At most {lost} steps
-were lost, with a checkpoint every {every} steps and rollouts of {rollout}.
+before the first checkpoint, {after} after it. After each of these the newest checkpoint could be
+loaded. At most {lost} steps were lost, with a checkpoint every {every} steps and rollouts of {rollout}.
 
 | case | kills | parameters, undisturbed | parameters, killed | these, optimizer, metrics and evaluation equal |
 |:--|--:|:--|:--|:--|
