@@ -60,8 +60,8 @@ PAGE = """# Robustness
 *Does a run lose anything when its process is killed again and again?*
 
 {kills} times SIGKILL, {saving} of them the moment a checkpoint was being written, the others at any time; {before}
-before the first checkpoint, {after} after it. After each of these the newest checkpoint could be loaded. At most {lost}
-steps were lost, with a checkpoint every {every} steps and rollouts of {rollout}.
+before the first checkpoint, {after} after it. After each of these the newest checkpoint could be
+loaded. At most {lost} steps were lost, with a checkpoint every {every} steps and rollouts of {rollout}.
 
 | case | kills | parameters, undisturbed | parameters, killed | these, optimizer, metrics and evaluation equal |
 |:--|--:|:--|:--|:--|
@@ -115,8 +115,8 @@ def disturbed(config: TrainConfig, options: Options, generator: random.Random) -
         process.start()
         wait_for(process, lambda pid=process.pid: holds_lock(folder, pid))
         if generator.random() < 0.8:  # the others may be killed before they have saved anything of their own
-            before = newest(folder)
-            wait_for(process, lambda before=before: newest(folder) != before)
+            begun_from = newest(folder)
+            wait_for(process, lambda name=begun_from: newest(folder) != name)
         time.sleep(generator.uniform(0, options.seconds))
         if moment == "saving":
             wait_for(process, lambda: any(folder.checkpoints.glob(".*.partial")))
