@@ -55,10 +55,13 @@ class Part:
 
 
 def parts_of(space: spaces.Space[Any]) -> list[Part]:
-    """The arrays of an observation."""
-    if isinstance(space, spaces.Dict):
-        return [Part(key, part, bounds_of(part), part.shape, part.dtype) for key, part in space.spaces.items()]
-    return [Part(None, space, bounds_of(space), space.shape, space.dtype)]
+    """The arrays of an observation; none for spaces that are not made of arrays, as a Tuple, which agents refuse."""
+    parts = space.spaces if isinstance(space, spaces.Dict) else {None: space}
+    return [
+        Part(key, part, bounds_of(part), part.shape, part.dtype)
+        for key, part in parts.items()
+        if part.shape is not None
+    ]
 
 
 def bounds_of(space: spaces.Space[Any]) -> tuple[np.ndarray, np.ndarray] | None:

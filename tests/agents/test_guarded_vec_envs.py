@@ -178,3 +178,11 @@ def test_a_timeout_that_cannot_be_kept_is_refused():
         make_vec_env("chaos:Chaos-v0", 2, backend="subproc", step_timeout=0.0)
     with pytest.raises(ValueError, match=r"step_timeout=2.0 needs backend='subproc', got 'auto'"):
         make_vec_env("chaos:Chaos-v0", 2, step_timeout=2.0)
+
+
+def test_observations_that_are_no_arrays_pass_unseen():
+    env = make_vec_env("popgym:popgym-AutoencodeEasy-v0", 2, seed=0, backend="dummy")
+    env.reset()
+    observations, *_ = env.step(np.zeros(2, int))
+    assert isinstance(observations, tuple)
+    env.close()
