@@ -38,11 +38,12 @@ Each family is one file of [envs/memagents_envs](../../envs/memagents_envs), one
 batched and the single environment. The figures are of the Easy grade. *Best* is the expected return of the best policy
 that sees the hidden state; *bound* that of the best policy that sees the present observation alone, or more: each page
 has the argument. *Random*: random actions. *None* and *{memory}*: PPO without memory after {none_steps} steps and with
-one after {memory_steps}, the last model over {episodes} episodes in environments it has not seen; mean over {seeds}
-seeds with the 95 % percentile-bootstrap interval of the mean, then every seed. Settings: {settings}; all else is the
-package's default. *Steps/s*: {num_envs} environments behind SB3's `VecEnv`, random actions, one core, and how many
-times that is what POPGym's environment of the same rules makes through `DummyVecEnv`: the median over {rounds}
-alternating rounds, and the range.
+one after {memory_steps}, the last model over {episodes} episodes in environments it has not seen. {spread} Settings:
+{settings}; all else is the package's default. {unlearned}
+
+*Steps/s*: {num_envs} environments behind SB3's `VecEnv`, random actions, one core, and how many times that is what
+POPGym's environment of the same rules makes through `DummyVecEnv`: the median over {rounds} alternating rounds, and the
+range. All runs were made while other programs ran on the machine.
 
 What this does not show: what a memory is worth on the harder grades, other algorithms, or learning that was tuned.
 
@@ -66,6 +67,11 @@ PAGE = """# {family}
 
 [All families](README.md)
 """
+
+
+SPREAD = "Mean over seeds with the 95 % percentile-bootstrap interval of the mean, then every seed."
+
+ONE_SEED = "One seed each; ± is the standard error over its episodes, and says nothing about other seeds."
 
 
 @dataclass(frozen=True)
@@ -190,12 +196,12 @@ def speeds(family: str, rows: Rows) -> str:
 
 
 def seeds(rows: Rows) -> str:
-    """Mean, interval and every seed."""
+    """Mean, interval and every seed; of a single one, the standard error over its episodes."""
     returns = np.array([float(row["mean_return"]) for row in rows])
     if not len(returns):
         return "not run"
     if len(returns) == 1:
-        return f"{returns[0]:.2f}"
+        return f"{returns[0]:.2f} ± {float(rows[0]['standard_error']):.2f}"
     interval = mean_interval(returns)
     bounds = "" if interval is None else f" [{interval[0]:.2f}, {interval[1]:.2f}]"
     return f"{returns.mean():.2f}{bounds} ({' '.join(f'{value:.2f}' for value in returns)})"
@@ -217,20 +223,39 @@ def index(learning: Rows, fast: Rows) -> str:
         bounds = [f"{env.best_return:.2f}", f"{env.memoryless_return:.3f}"]
         lines.append([f"[{family}]({family}.md)", single.family.tests, *bounds, *agents, *(steps or ["not measured"])])
     head = ["family", "tests", "best", "bound", "random", "none", *memories, "steps/s"]
-    first = {agent: next((row for row in trained if row["agent"] == agent), {}) for agent in ("none", *memories)}
+    without = next((row for row in trained if row["agent"] == "none"), {})
     return INDEX.format(
         table=table(head, lines, 2),
         memory=" and *".join(memories) or "lstm",
-        none_steps=count(first["none"].get("timesteps")),
-        memory_steps=count(next((first[memory].get("timesteps") for memory in memories), None)),
-        episodes=count(first["none"].get("episodes")),
-        seeds=len({row["seed"] for row in trained}),
+        none_steps=count(without.get("timesteps")),
+        memory_steps=steps_of([row for row in trained if row["agent"] != "none"]),
+        episodes=count(without.get("episodes")),
+        spread=SPREAD if len({row["seed"] for row in trained}) > 1 else ONE_SEED,
+        unlearned=unlearned([row for row in trained if row["agent"] != "none"]),
         settings="; ".join(sorted({row["settings"] for row in trained})) or "none",
         num_envs=count(str(many)),
         rounds=fast[0]["rounds"] if fast else "no",
         learning_origin=origin(learning),
         speed_origin=origin(fast),
     )
+
+
+def steps_of(rows: Rows) -> str:
+    """How long agents trained, from the shortest to the longest."""
+    steps = sorted({int(row["timesteps"]) for row in rows})
+    return " to ".join(f"{number:,}" for number in dict.fromkeys((steps[0], steps[-1]))) if steps else "no"
+
+
+def unlearned(rows: Rows) -> str:
+    """The families whose agents with a memory have not clearly passed the bound."""
+    names = {row["family"] for row in rows if float(row["mean_return"]) < passed(row)}
+    listed = ", ".join(sorted(names))
+    return f"**Not shown: in {listed} the agent with a memory is not clearly above the bound.**" if names else ""
+
+
+def passed(row: dict[str, str]) -> float:
+    """What is clearly above the bound: three standard errors."""
+    return float(row["memoryless_bound"]) + 3 * float(row["standard_error"])
 
 
 def count(number: str | None) -> str:
