@@ -34,6 +34,9 @@ OTHER_SETTINGS: dict[str, dict[str, Any]] = {
 }
 """Of both agents, in families where the others do not lead anywhere in time."""
 
+ORIGIN = ("command", "commit", "modified", "versions", "hardware")
+"""Of a row: the run's own, or of who measured it here."""
+
 STEPS_WITHOUT = 200_000
 """Of an agent without memory."""
 
@@ -140,6 +143,8 @@ def of_run(run: RunResult, declared: dict[str, dict[str, Any]]) -> dict[str, Any
         "mean_return": returns.mean(),
         "standard_error": returns.std() / len(returns) ** 0.5,
         "settings": json.dumps(run.config.algo_kwargs),
+        # A run that is kept may be older than the script that gathers it.
+        **{name: str(run.record[name]) for name in ORIGIN},
     }
 
 
@@ -167,12 +172,12 @@ def main() -> int:
     study = train_cells(cells(options), options.runs, jobs=options.jobs)
     rows += [of_run(run, declared) for run in study.runs]
     about = {name: str(value) for name, value in provenance().items()}
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    names = list(dict.fromkeys(name for row in rows for name in row if name not in ORIGIN))
     options.folder.mkdir(parents=True, exist_ok=True)
     with (options.folder / "learning.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [*names, *about])
         writer.writeheader()
-        writer.writerows(row | about for row in rows)
+        writer.writerows(about | row for row in rows)
     print("\n".join(verdicts(rows)) or "every family is what it says")
     return 1 if study.failures else 0
 

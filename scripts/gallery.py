@@ -37,8 +37,9 @@ INDEX = """# Environments
 Each family is one file of [envs/memagents_envs](../../envs/memagents_envs), one NumPy implementation that is both the
 batched and the single environment. The figures are of the Easy grade. *Best* is the expected return of the best policy
 that sees the hidden state; *bound* that of the best policy that sees the present observation alone, or more: each page
-has the argument. *Random*: random actions. *None* and *{memory}*: PPO without memory after {none_steps} steps and with
-one after {memory_steps}, the last model over {episodes} episodes in environments it has not seen. {spread} Settings:
+has the argument (Concentration's is that of a class of such policies, and no bound for all). *Random*: random actions.
+*None* and *{memory}*: PPO without memory after {none_steps} steps and with one after {memory_steps}, the last model over
+{episodes} episodes in environments it has not seen. {spread} Settings:
 {settings}; all else is the package's default. {unlearned}
 
 *Steps/s*: {num_envs} environments behind SB3's `VecEnv`, random actions, one core, and how many times that is what
@@ -46,6 +47,8 @@ POPGym's environment of the same rules makes through `DummyVecEnv`: the median o
 range. All runs were made while other programs ran on the machine.
 
 What this does not show: what a memory is worth on the harder grades, other algorithms, or learning that was tuned.
+Finished runs are kept and not repeated, so agents may have been trained at earlier commits than that of learning.csv;
+where a row of a trained agent names the same commit as the oracle's, its own was not recorded.
 
 - learning.csv: {learning_origin}
 - speed.csv: {speed_origin}

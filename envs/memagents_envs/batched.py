@@ -61,7 +61,8 @@ class BatchedEnv(VectorEnv[Array, Array, Array], ABC):
         state: the hidden state, arrays of shape [B, ...] by name. They are the live arrays: copy what you keep, and
             write into them to set a situation up. `state["step"]` counts the steps of the episode.
         best_return: the expected return of the best policy that sees the hidden state.
-        memoryless_return: the expected return of the best policy that sees the current observation only.
+        memoryless_return: the expected return of the best policy that sees the current observation only, or, where a
+            family says so, of the best of a class of such policies.
         memory_steps: over how many steps something must be remembered, at the most.
         memory_bits: how many bits of the past the best policy must hold at once, at the most.
         generators: the random generator of every row.
