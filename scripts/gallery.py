@@ -38,8 +38,8 @@ Each family is one file of [envs/memagents_envs](../../envs/memagents_envs), one
 batched and the single environment. The figures are of the Easy grade. *Best* is the expected return of the best policy
 that sees the hidden state; *bound* that of the best policy that sees the present observation alone, or more: each page
 has the argument (Concentration's is that of a class of such policies, and no bound for all). *Random*: random actions.
-*None* and *{memory}*: PPO without memory after {none_steps} steps and with one after {memory_steps}, the last model over
-{episodes} episodes in environments it has not seen. {spread} Settings:
+*None* and *{memory}*: PPO without memory after {none_steps} steps and with one after {memory_steps}, the last model
+over {episodes} episodes in environments it has not seen. {spread} Settings:
 {settings}; all else is the package's default. {unlearned}
 
 *Steps/s*: {num_envs} environments behind SB3's `VecEnv`, random actions, one core, and how many times that is what
