@@ -40,8 +40,11 @@ ORIGIN = ("command", "commit", "modified", "versions", "hardware")
 STEPS_WITHOUT = 200_000
 """Of an agent without memory."""
 
-STEPS_WITH = {"Bandit": 1_000_000, "Concentration": 1_000_000, "PixelMaze": 300_000}
+STEPS_WITH = {"Bandit": 1_000_000, "Concentration": 1_000_000, "PixelMaze": 100_000}
 """Of an agent with a memory, where it is not `--timesteps`."""
+
+N_ENVS = {"PixelMaze": 16}
+"""Environments in parallel, where it is not `--n-envs`: images are slow to learn from, so rollouts are shorter."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def cells(options: Options) -> list[TrainConfig]:
             env=env_id(family),
             memory=memory,
             seed=seed,
-            n_envs=options.n_envs,
+            n_envs=N_ENVS.get(family, options.n_envs),
             timesteps=STEPS_WITHOUT if memory == "none" else STEPS_WITH.get(family, options.timesteps),
             algo_kwargs=OTHER_SETTINGS.get(family, SETTINGS),
             eval_episodes=500,

@@ -1,4 +1,4 @@
-"""A maze of pixels: the colour of the place where it starts says which of two goals to take at its end.
+"""A maze of pixels: the colour of the place where it starts says which way to turn at its end.
 
 The task is the T-maze's (Bram Bakker, "Reinforcement Learning with Long Short-Term Memory", NeurIPS 14, 2001), with a
 winding way, seen from above through a small window, for encoders of images.
@@ -34,9 +34,9 @@ class PixelMaze(BatchedEnv):
 
     The corridor goes east, and north or south: which of the two, and where it bends, is drawn for every episode. It
     starts and ends with two cells to the east. Its first cell is red or green, each in half of the episodes. At its
-    end (the junction, N steps from the start) there are two goals, one red and one green, to the north and to the
-    south, either way round in half of the episodes. The agent sees the 5 x 5 cells around itself. When a goal comes
-    into view, the first cell is out of it.
+    end (the junction, N steps from the start) there are two goals, the red one to the north and the green one to the
+    south. The agent sees the 5 x 5 cells around itself. When a goal comes into view, the first cell is out of it.
+    The goals do not change sides: to combine what was seen with what is seen is another test than to remember it.
 
     Observation: image [40, 40, 3] of uint8, 8 x 8 pixels a cell: walls dark, corridor light, the first cell filled
     with its colour, a goal a square of its colour on the corridor's. North is up; the agent is in the middle, and is
@@ -93,7 +93,6 @@ class PixelMaze(BatchedEnv):
         self.state["place"] = np.zeros((self.num_envs, self.distance + 1), np.int64)  # where it is in `cells`
         self.state["progress"] = np.zeros(self.num_envs, np.int64)  # cells walked along the corridor
         self.state["cue_is_red"] = np.zeros(self.num_envs, np.bool_)
-        self.state["red_is_north"] = np.zeros(self.num_envs, np.bool_)
         self._rows = np.arange(self.num_envs)
         self._stride = np.array([-self.width, 1, self.width, -1])
         span = np.arange(-REACH, REACH + 1)
@@ -104,8 +103,8 @@ class PixelMaze(BatchedEnv):
         self.memory_bits = 1.0
 
     def begin(self, rows: Integers) -> None:
-        coins = np.array([self.generators[row].random(self.distance - 1) < 0.5 for row in rows])
-        cue_is_red, red_is_north, goes_north, bends = coins[:, 0], coins[:, 1], coins[:, 2], coins[:, 3:]
+        coins = np.array([self.generators[row].random(self.distance - 2) < 0.5 for row in rows])
+        cue_is_red, goes_north, bends = coins[:, 0], coins[:, 1], coins[:, 2:]
         ahead = np.full((len(rows), self.distance + 1), EAST)
         ahead[:, 2:-3] = np.where(bends, np.where(goes_north, NORTH, SOUTH)[:, None], EAST)
         line = np.where(goes_north, self.height - 1 - REACH, REACH)
@@ -116,9 +115,9 @@ class PixelMaze(BatchedEnv):
         np.put_along_axis(cells, place, FLOOR, axis=1)
         each, junction = np.arange(len(rows)), place[:, -1]
         cells[each, start] = np.where(cue_is_red, RED_CUE, GREEN_CUE)
-        cells[each, junction - self.width] = np.where(red_is_north, RED_GOAL, GREEN_GOAL)
-        cells[each, junction + self.width] = np.where(red_is_north, GREEN_GOAL, RED_GOAL)
-        drawn = {"cells": cells, "ahead": ahead, "place": place, "cue_is_red": cue_is_red, "red_is_north": red_is_north}
+        cells[each, junction - self.width] = RED_GOAL
+        cells[each, junction + self.width] = GREEN_GOAL
+        drawn = {"cells": cells, "ahead": ahead, "place": place, "cue_is_red": cue_is_red}
         for name, values in drawn.items():
             self.state[name][rows] = values
         self.state["progress"][rows] = 0
@@ -152,7 +151,7 @@ class PixelMaze(BatchedEnv):
         return cells.reshape(-1, self.height, self.width)
 
     def _right_goal(self) -> Integers:
-        return np.where(self.state["cue_is_red"] == self.state["red_is_north"], NORTH, SOUTH)
+        return np.where(self.state["cue_is_red"], NORTH, SOUTH)
 
 
 class SinglePixelMaze(SingleEnv):

@@ -53,6 +53,7 @@ def test_the_corridor_leads_from_the_start_to_two_goals_as_far_away_and_nowhere_
     for cells in cells_of(maze(200, distance)):
         steps = steps_from_start(cells)
         goals = [tuple(np.argwhere(cells == goal)[0]) for goal in (RED_GOAL, GREEN_GOAL)]
+        assert np.subtract(*goals).tolist() == [-2, 0]  # red to the north of green, the junction between them
         assert [steps[goal] for goal in goals] == [distance + 1] * 2
         assert len(steps) == distance + 3  # no shorter way, no second one, no dead end
         assert np.isin(cells, (RED_CUE, GREEN_CUE)).sum() == 1
@@ -66,11 +67,11 @@ def test_the_first_cell_and_a_goal_never_show_at_once(distance):
         assert (np.abs(goals - start).max(axis=1) > 2 * REACH).all()
 
 
-def test_every_corridor_is_another_one_and_colours_and_sides_are_fair():
+def test_every_corridor_is_another_one_and_colours_and_directions_are_fair():
     env = maze(4000, 30)
     assert len(np.unique(env.state["ahead"], axis=0)) > 3900
     fair = 4 * 0.5 / 4000**0.5
-    for coin in (env.state["cue_is_red"], env.state["red_is_north"], (env.state["ahead"] == NORTH).any(axis=1)):
+    for coin in (env.state["cue_is_red"], (env.state["ahead"] == NORTH).any(axis=1)):
         assert coin.mean() == pytest.approx(0.5, abs=fair)
 
 
@@ -115,9 +116,9 @@ def test_moves_go_where_the_maze_says_and_only_those_ahead_are_free():
 
 def test_the_goal_of_the_first_colour_gives_one_and_the_other_minus_one():
     env = maze(4)
-    env.state["cue_is_red"][:], env.state["red_is_north"][:] = (True, True, False, False), (True, False, True, False)
+    env.state["cue_is_red"][:] = (True, True, False, False)
     env.state["progress"][:] = 10
-    _, rewards, terminated, truncated, infos = env.step(np.full(4, NORTH))
+    _, rewards, terminated, truncated, infos = env.step(np.array([NORTH, SOUTH, NORTH, SOUTH]))
     np.testing.assert_array_equal(rewards, [1.0, -1.0, -1.0, 1.0])
     np.testing.assert_array_equal(infos["final_info"]["is_success"], rewards > 0)
     assert terminated.all()
@@ -143,8 +144,7 @@ def test_who_takes_one_colour_always_gains_nothing_and_random_moves_lose(play_on
     env, rng = maze(4000), np.random.default_rng(0)
 
     def to_red(_: np.ndarray) -> np.ndarray:
-        red = np.where(env.state["red_is_north"], NORTH, SOUTH)
-        return np.where(env.state["progress"] == env.distance, red, env.oracle())
+        return np.where(env.state["progress"] == env.distance, NORTH, env.oracle())
 
     returns, successes = play_one_episode_each(env, to_red)
     assert returns.mean() == pytest.approx(env.memoryless_return, abs=4 / 4000**0.5)
