@@ -3,6 +3,7 @@
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from memagents.encoders import list_encoders
@@ -54,3 +55,12 @@ def test_every_encoder_is_run_without_a_memory_and_with_one(monkeypatch):
     assert len({cell.run_folder for cell in planned}) == len(planned) == 3 * 2 * len(list_encoders())
     for cell in planned:
         check_config(cell)
+
+
+def test_memory_that_grows_shows_as_a_slope_and_a_difference(monkeypatch):
+    (script,) = (script for script in SCRIPTS if script.name == "memory_use.py")
+    row = runpy.run_path(str(script))["row"]
+    minutes = np.arange(0, 60, 0.5)
+    leaking = np.stack([60 * minutes, (300 + 0.4 * minutes) * 2**20], axis=1)
+    cells = row("a process", leaking, warm=10).split("|")
+    assert [cell.strip() for cell in cells[3:7]] == ["305.9", "321.8", "323.8", "+24.00"]
