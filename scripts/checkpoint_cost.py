@@ -1,0 +1,160 @@
+"""What do checkpoints cost?
+
+    python scripts/checkpoint_cost.py
+
+Trains small runs with a checkpoint every 10 rollouts, and holds the time that was spent on writing them against the
+time that the training took. Runs go to `runs/checkpoint_cost`, the page to `results/robustness`: `checkpoints.md` and
+`checkpoints.csv`.
+"""
+
+import csv
+import os
+import shutil
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import median
+from time import perf_counter, process_time
+from typing import Any
+from unittest.mock import patch
+
+import tyro
+from throughput_page import origin, origin_list, table
+
+from memagents.runs import checkpoints
+from memagents.runs.config import TrainConfig
+from memagents.runs.training import train
+
+RUNS = Path("runs/checkpoint_cost")
+T_MAZE = "memagents_envs:MemAgents/TMaze-v0"
+REPEAT_PREVIOUS = "memagents_envs:MemAgents/RepeatPrevious-v0"
+CASES = {
+    "PPO, lstm, T-maze": TrainConfig(env=T_MAZE),
+    "PPO, gtrxl, T-maze": TrainConfig(env=T_MAZE, memory="gtrxl"),
+    "PPO, lstm, RepeatPrevious, 64 environments": TrainConfig(
+        env=REPEAT_PREVIOUS, n_envs=64, algo_kwargs={"n_epochs": 4, "batch_size": 2048}
+    ),
+    "PPO, lstm, CartPole one by one, 8 environments": TrainConfig(env="CartPole-v1", n_envs=8),
+    "A2C, lstm, T-maze": TrainConfig(env=T_MAZE, algo="a2c"),
+}
+N_STEPS = {"ppo": 128, "a2c": 16}
+ROLLOUTS = 10
+
+PAGE = """\
+# The cost of checkpoints
+
+What does a checkpoint every {rollouts} rollouts cost? `scripts/checkpoint_cost.py` wrote this page and
+[checkpoints.csv](checkpoints.csv), which holds every run.
+
+{origin}
+- seeds: 0 to {last_seed}, one a run
+
+How long one takes, until it has its name and the system says that it is on the disk; how much of that the processor
+works and does not wait for the disk; and the time spent on them as a share of the time that the training took, with
+them in it. Medians over {repeats} runs of {total} rollouts, and the range. Package defaults where nothing else is said:
+16 environments; PPO with rollouts of 128 steps and 10 epochs, A2C with rollouts of 16 steps.
+
+{table}
+
+What this does not show: network file systems and slow disks, memories of other sizes, and a GPU, from which parameters
+must be copied first.
+"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is measured."""
+
+    repeats: int = 3
+    """Runs of each case."""
+
+    checkpoints: int = 3
+    """Checkpoints in a run."""
+
+    folder: Path = Path("results/robustness")
+    """Where the page goes."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of the checkpoints of one run, in seconds."""
+
+    case: str
+    seed: int
+    bytes: int
+    training_seconds: float
+    seconds: tuple[float, ...]
+    processor_seconds: tuple[float, ...]
+
+    @property
+    def share(self) -> float:
+        """Of the time."""
+        return sum(self.seconds) / self.training_seconds
+
+
+def measure(case: str, seed: int, options: Options) -> Cost:
+    """Trains one run, with a stopwatch at its checkpoints."""
+    write, seconds, processor_seconds = checkpoints.write_checkpoint, [], []
+
+    def timed_write(*arguments: Any) -> None:
+        begin, processor_begin = perf_counter(), process_time()
+        write(*arguments)
+        seconds.append(perf_counter() - begin)
+        processor_seconds.append(process_time() - processor_begin)
+
+    config = CASES[case]
+    every = ROLLOUTS * N_STEPS[config.algo] * config.n_envs
+    length = {"timesteps": options.checkpoints * every, "checkpoint_every": every, "eval_episodes": 1}
+    shutil.rmtree(RUNS, ignore_errors=True)
+    with patch.object(checkpoints, "write_checkpoint", timed_write):
+        run = train(replace(config, **length, seed=seed, threads=1, folder=RUNS), bar=False)
+    assert len(seconds) == options.checkpoints
+    size = (RUNS / "checkpoints" / "final.zip").stat().st_size
+    return Cost(case, seed, size, run.record["seconds"], tuple(seconds), tuple(processor_seconds))
+
+
+def spread(values: list[float], form: str) -> str:
+    """Median and range."""
+    low, middle, high = (format(value, form) for value in (min(values), median(values), max(values)))
+    return f"{middle} ({low} to {high})"
+
+
+def row(costs: list[Cost]) -> list[str]:
+    """A case in the table."""
+    return [
+        costs[0].case,
+        f"{median(cost.bytes for cost in costs) / 2**20:.1f}",
+        spread([1000 * one for cost in costs for one in cost.seconds], ".0f"),
+        spread([1000 * one for cost in costs for one in cost.processor_seconds], ".0f"),
+        spread([cost.share for cost in costs], ".2%"),
+    ]
+
+
+def main() -> None:
+    options = tyro.cli(Options, description=__doc__)
+    load_before = os.getloadavg()[0]
+    costs = []
+    for seed in range(options.repeats):
+        for case in CASES:
+            costs.append(measure(case, seed, options))
+            print(costs[-1], flush=True)
+    options.folder.mkdir(parents=True, exist_ok=True)
+    with (options.folder / "checkpoints.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(asdict(costs[0])), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(map(asdict, costs))
+    head = ("run", "size (MiB)", "one takes (ms)", "of the processor (ms)", "share of the time")
+    rows = [row([cost for cost in costs if cost.case == case]) for case in CASES]
+    page = PAGE.format(
+        rollouts=ROLLOUTS,
+        origin=origin_list(origin(load_before)),
+        last_seed=options.repeats - 1,
+        repeats=options.repeats,
+        total=options.checkpoints * ROLLOUTS,
+        table=table(head, rows, words=1),
+    )
+    (options.folder / "checkpoints.md").write_text(page, encoding="utf-8")
+    print(page)
+
+
+if __name__ == "__main__":
+    main()
