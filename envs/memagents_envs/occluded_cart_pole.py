@@ -11,7 +11,8 @@ from typing import ClassVar, Literal, TypeAlias
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 
-from memagents_envs.batched import Array, BatchedEnv, Floats, Integers, Transition, number, whole_number
+from memagents_envs.batched import Array, BatchedEnv, Floats, Integers, Transition
+from memagents_envs.knobs import number, whole_number
 from memagents_envs.single import SingleEnv
 
 Shows: TypeAlias = Literal["position", "velocity"]

@@ -10,7 +10,8 @@ from typing import ClassVar
 import numpy as np
 from gymnasium.spaces import Box
 
-from memagents_envs.batched import Array, BatchedEnv, Floats, Integers, Transition, number, whole_number
+from memagents_envs.batched import Array, BatchedEnv, Floats, Integers, Transition
+from memagents_envs.knobs import number, whole_number
 from memagents_envs.single import SingleEnv
 
 GRAVITY, TIME_STEP, MAX_SPEED, MAX_TORQUE = 10.0, 0.05, 8.0, 2.0

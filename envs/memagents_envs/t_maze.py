@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 
-from memagents_envs.batched import Array, BatchedEnv, Floats, Integers, Transition, whole_number
+from memagents_envs.batched import Array, BatchedEnv, Floats, Integers, Transition
+from memagents_envs.knobs import whole_number
 from memagents_envs.single import SingleEnv
 
 NORTH, EAST, SOUTH, WEST = range(4)

@@ -6,7 +6,8 @@ Source: Ni et al., "When Do Transformers Shine in RL? Decoupling Memory from Cre
 
 from typing import ClassVar
 
-from memagents_envs.batched import Array, Integers, Transition, whole_number
+from memagents_envs.batched import Array, Integers, Transition
+from memagents_envs.knobs import whole_number
 from memagents_envs.single import SingleEnv
 from memagents_envs.t_maze import TMaze
 

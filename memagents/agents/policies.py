@@ -21,6 +21,7 @@ from torch.optim import Adam
 from memagents.agents.distributions import LeanCategoricalDistribution
 from memagents.agents.sequences import AgentState, Sequences
 from memagents.agents.serialization import ModelFile, complete, load_policy, save_policy
+from memagents.agents.state_arrays import from_arrays, starts_of_rows, to_arrays
 from memagents.errors import PickleRefusedError
 from memagents.memories import Memory, State, make_memory
 
@@ -168,14 +169,14 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
         batch_size = len(next(iter(obs.values())) if isinstance(obs, dict) else obs)
         agent_state = self.initial_state(batch_size)
         if state is not None:
-            agent_state = agent_state._replace(actor=self._checked_state(state, agent_state.actor))
-        starts = self._checked_starts(episode_start, batch_size)
+            agent_state = agent_state._replace(actor=from_arrays(state, agent_state.actor, self.memory_name))
+        starts = starts_of_rows(episode_start, batch_size, self.device)
         with torch.no_grad():
             latent, actor = self._act(self._as_sequences(obs, agent_state, starts))
             chosen = self._get_action_dist_from_latent(latent).get_actions(deterministic=deterministic)
         shape = cast(tuple[int, ...], self.action_space.shape)
         actions = self.to_env(chosen.cpu().numpy().reshape((-1, *shape)))
-        return (actions if is_batch else actions.squeeze(axis=0)), self._as_arrays(actor)
+        return (actions if is_batch else actions.squeeze(axis=0)), to_arrays(actor)
 
     def to_env(self, actions: np.ndarray) -> np.ndarray:
         """Actions as the environment takes them: squashed ones unscaled, other continuous ones clipped."""
@@ -220,30 +221,6 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
         features = super(ActorCriticPolicy, self).extract_features(obs, self.pi_features_extractor)
         remembered, actor = _unroll(self.memory, features, sequences.episode_starts, sequences.state.actor)
         return self.mlp_extractor.forward_actor(remembered), actor
-
-    def _checked_state(self, state: tuple[np.ndarray, ...], expected: State) -> State:
-        """A state that came back from the user as tensors, if it has the fields and shapes `expected` has."""
-        got = [np.shape(field) for field in state]
-        wanted = [tuple(field.shape) for field in expected]
-        if got != wanted:
-            raise ValueError(
-                f"the state must be what predict() returned for the same environments: memory {self.memory_name!r} "
-                f"expected arrays of shapes {wanted}, got {got}; pass state=None to begin new episodes"
-            )
-        fields = zip(state, expected, strict=True)
-        return type(expected)(*(torch.as_tensor(new, dtype=old.dtype, device=old.device) for new, old in fields))
-
-    @staticmethod
-    def _as_arrays(state: State) -> tuple[np.ndarray, ...]:
-        """A state as the user keeps it: the same named fields, as arrays."""
-        arrays: Any = [field.cpu().numpy() for field in state]
-        return cast(tuple[np.ndarray, ...], type(state)(*arrays))
-
-    def _checked_starts(self, episode_start: np.ndarray | None, batch_size: int) -> Tensor:
-        starts = np.zeros(batch_size, bool) if episode_start is None else np.atleast_1d(episode_start).astype(bool)
-        if starts.shape != (batch_size,):
-            raise ValueError(f"episode_start must have shape ({batch_size},), as the observation; got {starts.shape}")
-        return torch.as_tensor(starts, device=self.device)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         """What `policy.load` needs to build this policy again."""

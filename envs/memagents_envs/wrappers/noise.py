@@ -6,7 +6,8 @@ import gymnasium
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
-from memagents_envs.batched import Array, number
+from memagents_envs.batched import Array
+from memagents_envs.knobs import number
 from memagents_envs.wrappers.randomised import RandomisedObservation
 
 
