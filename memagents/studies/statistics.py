@@ -87,7 +87,7 @@ def probability_of_improvement(
 
 def interval(
     aggregate: Callable[..., Float[np.ndarray, "*draws"]],
-    *scores: Float[np.ndarray, "runs tasks"],
+    *scores: Float[np.ndarray, "_ tasks"],
     level: float = 0.95,
     resamples: int = 10_000,
     seed: int = 0,
