@@ -1,8 +1,8 @@
 """Is every memory what its name says? The tasks of the papers, and what they report, side by side.
 
 Every experiment of `sequence_tasks_experiments.py` is trained on several seeds. A seed that is finished is kept in
-`runs/sequence_tasks/<experiment>/seed<k>.json` and not repeated, so this can be interrupted and taken up again. The
-report goes to `results/sequence_tasks/`; what has not been run yet is listed there as such.
+`results/sequence_tasks/seeds/<experiment>/seed<k>.json` and not repeated, so this can be interrupted and taken up again,
+on another machine too. The report goes to `results/sequence_tasks/`; what has not been run yet is listed there as such.
 """
 
 import json
@@ -44,7 +44,7 @@ class Options:
     report_only: bool = False
     """Write the report of what is there, and run nothing."""
 
-    runs: Path = Path("runs/sequence_tasks")
+    runs: Path = Path("results/sequence_tasks/seeds")
     """Where finished seeds are kept."""
 
     folder: Path = Path("results/sequence_tasks")
