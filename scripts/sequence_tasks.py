@@ -1,8 +1,9 @@
 """Is every memory what its name says? The tasks of the papers, and what they report, side by side.
 
-Every experiment of `sequence_tasks_experiments.py` is trained on several seeds. A seed that is finished is kept in
-`results/sequence_tasks/seeds/<experiment>/seed<k>.json` and not repeated, so this can be interrupted and taken up again,
-on another machine too. The report goes to `results/sequence_tasks/`; what has not been run yet is listed there as such.
+Every experiment of `sequence_tasks_experiments.py` is trained on several seeds. A finished seed is kept in
+`results/sequence_tasks/seeds/<experiment>/seed<k>.json` and not repeated, so this can be interrupted and taken up
+again, on another machine too. The report goes to `results/sequence_tasks/`; what has not been run yet is listed there
+as such.
 """
 
 import json
