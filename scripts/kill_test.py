@@ -9,33 +9,28 @@ to `runs/robustness`, the report to `results/robustness`.
 """
 
 import csv
-import hashlib
 import json
-import multiprocessing
-import os
 import random
 import shutil
 import sys
 import time
-from collections.abc import Callable
-from contextlib import redirect_stderr, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import torch
 import tyro
+from kills import fingerprint, launch, name, newest, origin, origin_list, start_record, wait_for
 
 from memagents.runs.checkpoints import newest_checkpoint
 from memagents.runs.config import TrainConfig
 from memagents.runs.folder import RunFolder
-from memagents.runs.models import ALGORITHMS, load_model
-from memagents.runs.provenance import provenance
+from memagents.runs.models import ALGORITHMS
 from memagents.runs.results import RunResult
-from memagents.runs.training import resume, train
+from memagents.runs.training import train
 
 ROLLOUT, EVERY = 64, 192
 T_MAZE = {"env": "memagents_envs:MemAgents/TMaze-v0", "env_kwargs": {"corridor_length": 5}}
-SHARED = {"n_envs": 4, "timesteps": 100 * ROLLOUT, "eval_episodes": 10, "threads": 1, "checkpoint_every": EVERY}
+ROLLOUTS_FOR_A_KILL = 20
+SHARED = {"n_envs": 4, "eval_episodes": 10, "threads": 1, "checkpoint_every": EVERY}
 SIZES = {"memory_kwargs": {"hidden_size": 16}}
 CASES = (
     TrainConfig(**T_MAZE, **SHARED, **SIZES, memory="gru", algo_kwargs={"n_steps": 16, "n_epochs": 4}),
@@ -48,11 +43,6 @@ CASES = (
         algo_kwargs={"n_steps": 16, "n_epochs": 4},
     ),
 )
-TIMING = ("time/fps", "time/time_elapsed")
-
-# Its processes are copies of one that has imported torch and computed nothing: they begin at once.
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["memagents.runs.training"])
 
 
 PAGE = """# Robustness
@@ -67,13 +57,11 @@ loaded. At most {lost} steps were lost, with a checkpoint every {every} steps an
 |:--|--:|:--|:--|:--|
 {rows}
 
-- command: `{command}`
-- commit: {commit}
-- hardware: {hardware}
-- versions: {versions}
+{origin}
 - seeds: 0 for training, 1,000,000 and on for evaluation
 
-`kills.csv` has every kill, `summary.json` the configurations and all hashes.
+`kills.csv` has every kill, `summary.json` the configurations and all hashes. [resume.md](resume.md) has every memory,
+killed three times.
 
 What this does not show: power cuts, which lose what the system has not written yet; network file systems; GPUs;
 environments whose state cannot be written as plain values, which begin new episodes instead.
@@ -101,8 +89,9 @@ class Kill:
     damaged: int
 
 
-def name(config: TrainConfig) -> str:
-    return f"{config.env.rpartition(':')[2].rpartition('/')[2]} {config.memory} {config.algo}"
+def cases(options: Options) -> list[TrainConfig]:
+    """The cases, long enough for so many kills."""
+    return [replace(case, timesteps=options.kills * ROLLOUTS_FOR_A_KILL * ROLLOUT) for case in CASES]
 
 
 def disturbed(config: TrainConfig, options: Options, generator: random.Random) -> tuple[RunResult, list[Kill]]:
@@ -111,8 +100,7 @@ def disturbed(config: TrainConfig, options: Options, generator: random.Random) -
     start_record(config)
     while len(kills) < options.kills and (folder.record() or {})["status"] != "finished":
         moment = generator.choice(["any", "saving"])
-        process = CONTEXT.Process(target=child, args=(folder.path,))
-        process.start()
+        process = launch(folder.path)
         wait_for(process, lambda pid=process.pid: holds_lock(folder, pid))
         if generator.random() < 0.8:  # the others may be killed before they have saved anything of their own
             begun_from = newest(folder)
@@ -129,36 +117,12 @@ def disturbed(config: TrainConfig, options: Options, generator: random.Random) -
     return train(config), kills
 
 
-def child(folder: Path) -> None:
-    """What is killed."""
-    with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
-        resume(folder)
-
-
-def start_record(config: TrainConfig) -> None:
-    """A folder with the configuration and nothing else, for `resume` to begin with."""
-    with suppress(KeyboardInterrupt), RunFolder(config.run_folder).recording(config):
-        raise KeyboardInterrupt
-
-
-def newest(folder: RunFolder) -> str:
-    """The name of the newest checkpoint."""
-    return max((path.name for path in folder.checkpoints.glob("*.zip")), default="")
-
-
 def holds_lock(folder: RunFolder, pid: int) -> bool:
     lock = folder.path / "run.lock"
     try:
         return bool(json.loads(lock.read_text())["pid"] == pid)
     except (OSError, ValueError):
         return False
-
-
-def wait_for(process: multiprocessing.Process, condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Waits until something is so, or the process has ended."""
-    deadline = time.monotonic() + seconds
-    while process.is_alive() and not condition() and time.monotonic() < deadline:
-        time.sleep(0.0005)
 
 
 def left_behind(config: TrainConfig, folder: RunFolder, moment: str, before: int) -> Kill:
@@ -177,29 +141,13 @@ def left_behind(config: TrainConfig, folder: RunFolder, moment: str, before: int
     return Kill(name(config), moment, steps, seen - steps, damaged)
 
 
-def fingerprint(result: RunResult) -> dict[str, str]:
-    """Hashes of what must be equal at the end."""
-    model = load_model(result)
-    tensors = list(model.policy.state_dict().values())
-    states = model.policy.optimizer.state_dict()["state"].values()
-    optimizer = [torch.as_tensor(value) for state in states for value in state.values()]
-    rows = [{key: value for key, value in row.items() if key not in TIMING} for row in result.metrics()]
-    contents = {
-        "parameters": b"".join(tensor.numpy().tobytes() for tensor in tensors),
-        "optimizer": b"".join(tensor.numpy().tobytes() for tensor in optimizer),
-        "metrics": json.dumps(rows).encode(),
-        "evaluation": json.dumps(result.evaluation.to_json()).encode(),
-    }
-    return {what: hashlib.sha256(part).hexdigest()[:16] for what, part in contents.items()}
-
-
 def main() -> int:
     options, generator = tyro.cli(Options), random.Random(0)
     generator.seed(options.seed)
     runs, results = Path("runs/robustness"), Path("results/robustness")
     shutil.rmtree(runs, ignore_errors=True)
     outcomes, kills = [], []
-    for number, case in enumerate(CASES):
+    for number, case in enumerate(cases(options)):
         whole = train(replace(case, folder=runs / f"{number}-whole"), bar=False)
         result, killed = disturbed(replace(case, folder=runs / f"{number}-killed"), options, generator)
         one, other = fingerprint(whole), fingerprint(result)
@@ -214,20 +162,17 @@ def main() -> int:
 
 def write_report(folder: Path, options: Options, outcomes: list[dict], kills: list[Kill]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    origin = provenance()
-    origin["command"] = f"python scripts/{origin['command']}"
-    summary = {"options": asdict(options), "configs": [asdict(case) for case in CASES], "outcomes": outcomes, **origin}
+    configs = [asdict(case) for case in cases(options)]
+    summary = {"options": asdict(options), "configs": configs, "outcomes": outcomes, **origin()}
     (folder / "summary.json").write_text(json.dumps(summary, indent=2, default=str) + "\n", encoding="utf-8")
     with (folder / "kills.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(asdict(kills[0])), lineterminator="\n")
         writer.writeheader()
         writer.writerows(map(asdict, kills))
-    (folder / "README.md").write_text(page(outcomes, kills, origin), encoding="utf-8")
+    (folder / "README.md").write_text(page(outcomes, kills), encoding="utf-8")
 
 
-def page(outcomes: list[dict], kills: list[Kill], origin: dict) -> str:
-    versions = ", ".join(f"{package} {number}" for package, number in origin["versions"].items())
-    machine = origin["hardware"]
+def page(outcomes: list[dict], kills: list[Kill]) -> str:
     rows = [
         f"| {outcome['case']} | {outcome['kills']} | {outcome['undisturbed']['parameters']} | "
         f"{outcome['killed']['parameters']} | {'yes' if outcome['equal'] else 'NO'} |"
@@ -243,10 +188,7 @@ def page(outcomes: list[dict], kills: list[Kill], origin: dict) -> str:
         every=EVERY,
         rollout=ROLLOUT,
         rows="\n".join(rows),
-        command=origin["command"],
-        commit=f"{origin['commit']}{' with changes' if origin['modified'] else ''}",
-        hardware=f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB",
-        versions=versions,
+        origin=origin_list(origin()),
     )
     return text
 

@@ -1,5 +1,7 @@
 """The scripts are read, copied, and imported by worker processes."""
 
+import csv
+import importlib
 import runpy
 from pathlib import Path
 
@@ -64,3 +66,27 @@ def test_memory_that_grows_shows_as_a_slope_and_a_difference(monkeypatch):
     leaking = np.stack([60 * minutes, (300 + 0.4 * minutes) * 2**20], axis=1)
     cells = row("a process", leaking, warm=10).split("|")
     assert [cell.strip() for cell in cells[3:7]] == ["305.9", "321.8", "323.8", "+24.00"]
+
+
+def test_a_run_that_is_killed_three_times_is_compared_once(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(SCRIPTS[0].parent)
+    matrix = importlib.import_module("resume_matrix")
+    case = ["--memories", "gru", "--algos", "a2c", "--tasks", "CartPole"]
+    folders = ["--runs", str(tmp_path / "runs"), "--folder", str(tmp_path)]
+    assert matrix.main([*case, *folders]) == 0
+    with (tmp_path / "resume.csv").open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    first, second, third = map(int, row["taken_up_at"].split())
+    assert 0 < first < second < third < matrix.SHARED["timesteps"]
+    for what in ("parameters", "optimizer", "metrics", "evaluation", "normalization"):
+        assert len(row[f"{what}_undisturbed"]) == 16
+        assert row[f"{what}_undisturbed"] == row[f"{what}_killed"]
+    assert "1 of 1 cases do" in (tmp_path / "resume.md").read_text(encoding="utf-8")
+
+    # Once more: nothing is trained, and runs that differ are told apart.
+    for work in ("train", "launch"):
+        monkeypatch.setattr(matrix, work, lambda *_, **__: pytest.fail("a finished case was repeated"))
+    assert matrix.main([*case, *folders]) == 0
+    monkeypatch.setattr(matrix, "fingerprint", lambda result: {"parameters": result.folder.name})
+    assert matrix.main([*case, *folders]) == 1
+    assert "| gru | NO |" in (tmp_path / "resume.md").read_text(encoding="utf-8")

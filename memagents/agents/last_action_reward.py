@@ -11,6 +11,8 @@ from jaxtyping import Float32
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
+from memagents.agents.observation_parts import as_batch
+
 
 class AppendLastActionReward(VecEnvWrapper):
     """Appends the last action and the last reward to the observation; both are zero at the start of an episode.
@@ -114,13 +116,6 @@ def flatten(space: spaces.Space[Any], values: Any) -> Float32[np.ndarray, "B D"]
 def categories(space: spaces.Discrete | spaces.MultiDiscrete) -> np.ndarray:
     """The number of categories of every component."""
     return np.array([space.n]) if isinstance(space, spaces.Discrete) else space.nvec.ravel()
-
-
-def as_batch(observation: Any) -> Any:
-    """One observation as a batch of one."""
-    if isinstance(observation, dict):
-        return {key: np.asarray(value)[None] for key, value in observation.items()}
-    return np.asarray(observation)[None]
 
 
 def only_row(observations: Any) -> Any:

@@ -79,6 +79,13 @@ def bounds_of(space: spaces.Space[Any]) -> tuple[np.ndarray, np.ndarray] | None:
     return None if (space.low == low).all() and (space.high == high).all() else (space.low, space.high)
 
 
+def as_batch(observation: Any) -> Any:
+    """One observation as a batch of one."""
+    if isinstance(observation, dict):
+        return {key: np.asarray(value)[None] for key, value in observation.items()}
+    return np.asarray(observation)[None]
+
+
 def check_shape(parts: list[Part], observation: Any, environment: int, step: int) -> None:
     """Checks the observation of one environment.
 

@@ -9,6 +9,7 @@ from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.common.utils import check_for_correct_spaces, get_system_info
 
 from memagents.agents.finite_updates import check_parameters
+from memagents.agents.normalization import SECTION, normalization_of
 from memagents.agents.serialization import (
     ModelFile,
     complete,
@@ -49,7 +50,8 @@ class SavingMixin(OnPolicyAlgorithm):
     def save(self, path: ModelFile, exclude: Iterable[str] | None = None, include: Iterable[str] | None = None) -> None:
         """Saves the model, and what the agent remembers: `load(..., force_reset=False)` goes on with it.
 
-        The file holds JSON and safetensors. What those cannot express, such as a lambda, is left out with a warning.
+        So are the statistics of a `VecNormalize` that it trains in, for `load_vec_normalize`. The file holds JSON and
+        safetensors. What those cannot express, such as a lambda, is left out with a warning.
 
         Args:
             path: a path, which gets the suffix .zip if it has none and is replaced as a whole, or a binary stream.
@@ -74,6 +76,8 @@ class SavingMixin(OnPolicyAlgorithm):
         attributes = {name: value for name, value in vars(self).items() if name not in {*left_out, "policy"}}
         classes = self._file_classes()
         sections = model_sections(attributes, self.get_parameters(), classes) | more_sections
+        if (normalized := self.get_vec_normalize_env()) is not None:
+            sections[SECTION] = normalization_of(normalized)
         return pack("model", sections, classes, algorithm=self._algorithm_name(), written_by=type(self).__name__)
 
     @classmethod

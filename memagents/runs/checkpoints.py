@@ -18,6 +18,7 @@ from typing import Any
 from stable_baselines3.common.callbacks import BaseCallback
 
 from memagents.agents.archives import Archive
+from memagents.agents.normalization import SECTION, set_normalization
 from memagents.agents.rollouts import MemoryMixin
 from memagents.agents.serialization import open_archive, read_parameters
 from memagents.errors import CheckpointError
@@ -122,6 +123,8 @@ class Checkpoint:
             restore_env(model.env, self.training["environments"])
         else:
             say(f"{self.path}: these environments cannot be saved, so new episodes begin here")
+            if (normalized := model.get_vec_normalize_env()) is not None:
+                set_normalization(normalized, self.archive.section(SECTION))
             model.env.seed(seed + self.steps)
             model._last_obs = None  # as SB3 marks that learn() is to reset
         set_generator_states(self.training["generators"])

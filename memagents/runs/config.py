@@ -118,6 +118,11 @@ class Settings:
     last_action_reward: bool = False
     """Append the last action and the last reward to the observation."""
 
+    normalize: bool = False
+    """Divide rewards, and observations that are real numbers, by their running standard deviation (SB3's VecNormalize);
+    such observations lose their mean too. The final evaluation takes the statistics of training, and counts rewards as
+    they are."""
+
     eval_episodes: int = 100
     """Episodes of the final evaluation, in environments that were not trained on."""
 

@@ -147,6 +147,8 @@ def describe(config: TrainConfig) -> dict[str, Any]:
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """The fields that make two configurations different runs, as `name: old, not new`."""
+    # A run that is older than a field was trained with what became its default.
+    old = {name: getattr(TrainConfig, name, None) for name in new} | old
     names = [name for name in old | new if name not in INCIDENTAL]
     return [f"{name}: {old.get(name)!r}, not {new.get(name)!r}" for name in names if old.get(name) != new.get(name)]
 

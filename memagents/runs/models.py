@@ -1,6 +1,7 @@
 """From a configuration to an agent and its environments."""
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 from gymnasium import spaces
@@ -9,6 +10,7 @@ from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv
 
 from memagents.agents.algorithms import MemoryA2C, MemoryPPO
+from memagents.agents.normalization import load_vec_normalize, normalized
 from memagents.agents.rollouts import MemoryMixin
 from memagents.agents.vec_envs import make_vec_env
 from memagents.encoders import encoder_class
@@ -29,7 +31,20 @@ UNUSED = ("self", "tensorboard_log", "_init_setup_model")
 
 
 def build_env(config: TrainConfig, *, n_envs: int, seed: int) -> VecEnv:
-    """The environments of a run, or of its evaluation."""
+    """The environments that a run trains in."""
+    env = build_plain_env(config, n_envs=n_envs, seed=seed)
+    # Outside of all else: where the last reward is observed, it is the same one in training and evaluation.
+    return normalized(env, gamma=algorithm_arguments(config)["gamma"]) if config.normalize else env
+
+
+def build_evaluation_env(config: TrainConfig, model_file: Path, *, n_envs: int, seed: int) -> VecEnv:
+    """The environments that a run evaluates in: rewards as they are, observations as the model in a file knows them."""
+    env = build_plain_env(config, n_envs=n_envs, seed=seed)
+    return load_vec_normalize(model_file, env) if config.normalize else env
+
+
+def build_plain_env(config: TrainConfig, *, n_envs: int, seed: int) -> VecEnv:
+    """The environments of a run, not normalised."""
     return make_vec_env(
         config.env,
         n_envs,
@@ -84,6 +99,11 @@ def default_policy(observations: spaces.Space[Any]) -> str:
     if isinstance(observations, spaces.Dict):
         return "MultiInputPolicy"
     return "CnnPolicy" if is_image_space(observations) else "MlpPolicy"
+
+
+def algorithm_arguments(config: TrainConfig) -> dict[str, Any]:
+    """The arguments of a run's algorithm that have no setting of their own, with the defaults."""
+    return algorithm_options(config.algo) | config.algo_kwargs
 
 
 def algorithm_options(algo: str) -> dict[str, Any]:

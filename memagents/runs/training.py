@@ -25,7 +25,14 @@ from memagents.runs.env_states import is_exact
 from memagents.runs.evaluation import SEED_OFFSET, Evaluation, evaluate
 from memagents.runs.folder import RunFolder, write_json
 from memagents.runs.lock import locked
-from memagents.runs.models import algorithm_options, build_env, build_model, load_model, model_arguments
+from memagents.runs.models import (
+    algorithm_options,
+    build_env,
+    build_evaluation_env,
+    build_model,
+    load_model,
+    model_arguments,
+)
 from memagents.runs.progress import ProgressReport, Rows
 from memagents.runs.results import RunResult, read_config
 from memagents.runs.signals import StopRequest
@@ -108,7 +115,7 @@ def run(
         except Exception as error:
             record |= keep_what_there_is(folder, model, error)
             raise
-        evaluation = evaluate_model(config, model, episodes=config.eval_episodes)
+        evaluation = evaluate_model(config, model, folder.model_file, episodes=config.eval_episodes)
         write_json(folder.evaluation_file, evaluation.to_json())
         log_evaluation(evaluation, logger.output_formats, model.num_timesteps)
 
@@ -163,11 +170,19 @@ def keep_what_there_is(folder: RunFolder, model: OnPolicyAlgorithm, error: Excep
 
 
 def evaluate_model(
-    config: TrainConfig, model: OnPolicyAlgorithm, *, episodes: int, seed: int | None = None
+    config: TrainConfig, model: OnPolicyAlgorithm, file: Path, *, episodes: int, seed: int | None = None
 ) -> Evaluation:
-    """Evaluates a run's model in environments of their own; by default on seeds that it was not trained on."""
+    """Evaluates a run's model in environments of their own; by default on seeds that it was not trained on.
+
+    Args:
+        config: of the run.
+        model: the model.
+        file: where the model was saved, with how its environments were normalised.
+        episodes: how many.
+        seed: of the environments.
+    """
     seed = config.seed + SEED_OFFSET if seed is None else seed
-    with closing(build_env(config, n_envs=min(config.n_envs, episodes), seed=seed)) as env:
+    with closing(build_evaluation_env(config, file, n_envs=min(config.n_envs, episodes), seed=seed)) as env:
         return evaluate(model, env, episodes=episodes, seed=seed)
 
 
@@ -184,7 +199,7 @@ def evaluate_run(result: RunResult, *, episodes: int, seed: int | None = None) -
     """Evaluates the saved model of a finished run again; by default on the seed of its own evaluation."""
     if episodes < 1:
         raise ValueError(f"episodes must be at least 1, got {episodes}")
-    return evaluate_model(result.config, load_model(result), episodes=episodes, seed=seed)
+    return evaluate_model(result.config, load_model(result), result.model_file, episodes=episodes, seed=seed)
 
 
 def describe_model(config: TrainConfig, model: OnPolicyAlgorithm) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from memagents.agents.vec_envs import check_step_timeout, choose_backend, find_s
 from memagents.encoders.registry import check_encoder_options
 from memagents.memories.registry import check_memory_options
 from memagents.runs.config import TrainConfig
-from memagents.runs.models import ALGORITHMS, CONFIGURED, ENCODER, algorithm_options
+from memagents.runs.models import ALGORITHMS, CONFIGURED, ENCODER, algorithm_arguments, algorithm_options
 from memagents.runs.sinks import check_sinks
 
 COUNTS = ("timesteps", "n_envs", "eval_episodes", "checkpoint_every", "threads")
@@ -29,8 +29,9 @@ def check_config(config: TrainConfig) -> None:
     check_step_timeout(config.step_timeout, config.backend)
     check_algorithm(config.algo, config.algo_kwargs)
     check_encoder(config)
-    sizes = algorithm_options(config.algo) | config.algo_kwargs
-    check_lengths(config.sequence_length, sizes["n_steps"], sizes.get("batch_size"))
+    arguments = algorithm_arguments(config)
+    check_lengths(config.sequence_length, arguments["n_steps"], arguments.get("batch_size"))
+    check_normalize(config.normalize, arguments["gamma"])
     check_policy(config.algo, config.policy)
     check_sinks(config.log)
     for name in COUNTS:
@@ -82,6 +83,12 @@ def check_encoder(config: TrainConfig) -> None:
     for name in ENCODER:
         if name in (config.algo_kwargs.get("policy_kwargs") or {}):
             raise ValueError(f"the encoder is set twice, by encoder={config.encoder!r} and by {name} in policy_kwargs")
+
+
+def check_normalize(normalize: bool, gamma: Any) -> None:
+    """Raises ValueError if rewards cannot be normalised, which takes their discounted sum."""
+    if normalize and not (isinstance(gamma, int | float) and 0 <= gamma <= 1):
+        raise ValueError(f"normalize needs a gamma from 0 to 1, the discount of rewards, got {gamma!r} in algo_kwargs")
 
 
 def check_policy(algo: str, policy: str | None) -> None:

@@ -34,6 +34,10 @@ MISTAKES = {
         {"sequence_length": 8, "algo_kwargs": {"n_steps": 16, "batch_size": 20}},
         "sequence_length must divide batch_size, got sequence_length=8 and batch_size=20",
     ),
+    "no discount": (
+        {"normalize": True, "algo_kwargs": {"gamma": None}},
+        "normalize needs a gamma from 0 to 1, the discount of rewards, got None in algo_kwargs",
+    ),
     "no threads": ({"threads": 0}, "threads must be at least 1, got 0"),
 }
 
