@@ -19,6 +19,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from memagents.agents.archives import Archive
 from memagents.agents.normalization import SECTION, set_normalization
+from memagents.agents.respawns import RespawningVecEnv, respawns_of
 from memagents.agents.rollouts import MemoryMixin
 from memagents.agents.serialization import open_archive, read_parameters
 from memagents.errors import CheckpointError
@@ -76,6 +77,7 @@ def write_checkpoint(model: MemoryMixin, path: Path, metrics: Path, session: Ses
     training = {
         "generators": generator_states(),
         "environments": capture(model.env) if session.exact else None,
+        "respawns": respawns_of(model.env).get_state(),
         "logger": logged(model),
         "metrics_size": size(metrics),
         "seconds": session.seconds,
@@ -127,6 +129,10 @@ class Checkpoint:
                 set_normalization(normalized, self.archive.section(SECTION))
             model.env.seed(seed + self.steps)
             model._last_obs = None  # as SB3 marks that learn() is to reset
+            if isinstance(env := model.env.unwrapped, RespawningVecEnv):
+                env.count_from(self.steps // model.n_envs)
+        if "respawns" in self.training:  # files of before have none
+            respawns_of(model.env).set_state(self.training["respawns"])
         set_generator_states(self.training["generators"])
 
 
