@@ -108,7 +108,7 @@ def workers() -> dict[str, int]:
 
 
 def resident(pid: int) -> int:
-    """Bytes of a process that are in memory. (Linux tells.)"""
+    """Bytes of a process that are in memory."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS"))
 
