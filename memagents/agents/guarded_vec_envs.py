@@ -1,11 +1,13 @@
 """SB3's vectorised environments, which say which environment it was: that raised an error, died, or does not answer."""
 
+from collections import deque
 from functools import partial
 from multiprocessing.connection import wait
 from multiprocessing.util import Finalize
 from typing import Any, cast
 
 import numpy as np
+from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
@@ -13,6 +15,9 @@ from memagents.agents.named_envs import MakeEnv, NamedEnv
 from memagents.agents.observation_parts import Part, check_shape, parts_of, warn_once
 from memagents.agents.respawns import RespawningVecEnv, Respawns
 from memagents.agents.workers import SECONDS_TO_DIE, RespawningWorker, close_workers, made_in_worker
+
+EPISODES = 100
+"""How many a Monitor remembers, as many as SB3 shows means of."""
 
 
 class GuardedDummyVecEnv(RespawningVecEnv, DummyVecEnv):
@@ -106,3 +111,10 @@ class GuardedSubprocVecEnv(RespawningVecEnv, SubprocVecEnv):
         """Closes the environments and ends their processes, whatever state they are in."""
         self.closed = True
         self._finalizer()
+
+
+def forgetful(monitor: Monitor) -> Monitor:
+    """Lets a Monitor keep its last episodes alone; its lists would grow for as long as a run does."""
+    for name in ("episode_returns", "episode_lengths", "episode_times"):
+        setattr(monitor, name, deque(maxlen=EPISODES))
+    return monitor

@@ -21,7 +21,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from memagents.agents.guarded_vec_envs import GuardedDummyVecEnv, GuardedSubprocVecEnv
+from memagents.agents.guarded_vec_envs import GuardedDummyVecEnv, GuardedSubprocVecEnv, forgetful
 from memagents.agents.last_action_reward import AppendLastActionReward
 from memagents.agents.respawns import check_respawn
 
@@ -83,7 +83,8 @@ def make_vec_env(
         cls: Any = partial(GuardedSubprocVecEnv, step_timeout=step_timeout, respawn=respawn)
         if chosen == "dummy":
             cls = partial(GuardedDummyVecEnv, respawn=respawn)
-        venv = make_sb3_vec_env(make_one, n_envs, seed, env_kwargs=env_kwargs, vec_env_cls=cls)
+        options: Any = {"wrapper_class": forgetful, "env_kwargs": env_kwargs, "vec_env_cls": cls}
+        venv = make_sb3_vec_env(make_one, n_envs, seed, **options)
     return AppendLastActionReward(venv) if last_action_reward else venv
 
 

@@ -3,6 +3,7 @@
 import copy
 import inspect
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import gymnasium as gym
@@ -286,6 +287,18 @@ def test_processes_live_through_the_same_episodes():
         assert ends > 0
     finally:
         theirs.close()
+
+
+@pytest.mark.parametrize("backend", ["dummy", "subproc"])
+def test_a_monitor_remembers_its_last_hundred_episodes_and_no_more(backend):
+    with closing(make_vec_env(T_MAZE, 1, 0, env_kwargs={"corridor_length": 1}, backend=backend)) as venv:
+        venv.reset()
+        seen = []
+        while len(seen) < 120:
+            infos = venv.step(np.array([len(seen) % 4]))[3]
+            seen += [info["episode"]["r"] for info in infos if "episode" in info]
+        (monitored,) = venv.get_attr("episode_returns")
+    assert [round(value, 6) for value in monitored] == seen[-100:]
 
 
 def test_without_a_seed_episodes_follow_numpys_global_stream():
