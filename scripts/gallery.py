@@ -47,8 +47,8 @@ POPGym's environment of the same rules makes through `DummyVecEnv`: the median o
 range. All runs were made while other programs ran on the machine.
 
 What this does not show: what a memory is worth on the harder grades, other algorithms, or learning that was tuned.
-Finished runs are kept and not repeated, so agents may have been trained at earlier commits than that of learning.csv;
-where a row of a trained agent names the same commit as the oracle's, its own was not recorded.
+Finished runs are kept and not repeated, so agents may have been trained at earlier commits than that of learning.csv:
+each row of it names its own.
 
 - learning.csv: {learning_origin}
 - speed.csv: {speed_origin}
