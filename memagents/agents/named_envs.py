@@ -38,28 +38,24 @@ class NamedEnv(gym.Wrapper[Any, Any, Any, Any]):
         """A step of the environment; EnvironmentFailed if it raises an error and may not be made anew."""
         self.steps += 1
         try:
-            observation, *others = self.env.step(action)
+            result = self.env.step(action)
         except Exception as error:
             return self._last_observation, 0.0, False, True, {"respawned": self._make_anew("step", error)}
-        self._keep(observation)
-        return observation, *others
+        if self._respawns.limit:
+            self._last_observation = copy.deepcopy(result[0])  # the step that fails may change the array before
+        return result
 
     def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
         """A reset of the environment; EnvironmentFailed if it raises an error and may not be made anew."""
         while True:
             try:
-                observation, info = self.env.reset(**options | self._first_reset)
+                result = self.env.reset(**options | self._first_reset)
             except Exception as error:
                 self._make_anew("reset", error)
             else:
                 self._first_reset = {}
-                self._keep(observation)
-                return observation, info
-
-    def _keep(self, observation: Any) -> None:
-        # A copy, for the step that fails may have changed the array already.
-        if self._respawns.limit:
-            self._last_observation = copy.deepcopy(observation)
+                self._last_observation = copy.deepcopy(result[0]) if self._respawns.limit else None
+                return result
 
     def _make_anew(self, doing: str, error: Exception) -> Event:
         while True:
