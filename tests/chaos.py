@@ -27,7 +27,7 @@ class ChaosEnv(gym.Env[Any, Any]):
     Args:
         fault: what goes wrong; "none" for nothing.
         at: the step, counted over all episodes, at which it does; 0 is the first reset.
-        where: which of the environments, told from one another by the seeds of their first reset.
+        where: which of the environments, told from one another by the seeds of their first reset; None for every one.
         first_seed: of environment 0.
         dict_space: whether observations are a Dict.
     """
@@ -35,18 +35,20 @@ class ChaosEnv(gym.Env[Any, Any]):
     action_space = spaces.Discrete(2)
 
     def __init__(
-        self, fault: str = "none", at: int = 5, where: int = 1, first_seed: int = 0, dict_space: bool = False
+        self, fault: str = "none", at: int = 5, where: int | None = 1, first_seed: int = 0, dict_space: bool = False
     ) -> None:
         box = spaces.Box(-1.0, 1.0, (3,), np.float32)
         self.observation_space = spaces.Dict({"eye": box, "ear": box}) if dict_space else box
-        self.fault, self.at, self.seed = fault, at, first_seed + where
+        self.fault, self.at, self.seed = fault, at, None if where is None else first_seed + where
         self.dict_space, self.index, self.steps = dict_space, -1, 0
         self.is_faulty = False
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
         if seed is not None:
-            self.is_faulty = seed == self.seed
+            self.is_faulty = self.seed in (None, seed)
+        if self.fault == "error in reset" and self.is_faulty and self.steps >= self.at:
+            raise ValueError("no way back")
         return self._observation(), {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:

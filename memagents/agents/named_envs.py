@@ -1,40 +1,74 @@
 """Single environments whose errors are not lost: with a name, or as an answer of a worker process."""
 
+import copy
 import pickle
 import traceback
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeAlias
 
 import gymnasium as gym
 
+from memagents.agents.respawns import Event, Respawns
 from memagents.errors import EnvironmentFailed
+
+MakeEnv: TypeAlias = Callable[[], gym.Env[Any, Any]]
 
 
 class NamedEnv(gym.Wrapper[Any, Any, Any, Any]):
-    """Adds to an error in `step` or `reset` which environment it was, and at which of its steps.
+    """Adds to an error in `step` or `reset` which environment it was, and at which of its steps; or makes it anew.
+
+    An episode that is interrupted so is truncated where it stood: its last observation is that of the step before, and
+    the step that failed has no reward.
 
     Args:
-        env: the environment.
+        make_env: makes the environment.
         index: its place among the others.
+        respawns: how often environments may be made anew.
     """
 
-    def __init__(self, env: gym.Env[Any, Any], index: int) -> None:
-        super().__init__(env)
+    def __init__(self, make_env: MakeEnv, index: int, respawns: Respawns) -> None:
+        super().__init__(make_env())
         self.index, self.steps = index, 0
+        self._make_env, self._respawns = make_env, respawns
+        self._first_reset: dict[str, Any] = {}
+        self._last_observation: Any = None
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """A step of the environment; EnvironmentFailed if it raises an error."""
+        """A step of the environment; EnvironmentFailed if it raises an error and may not be made anew."""
         self.steps += 1
         try:
-            return self.env.step(action)
+            result = self.env.step(action)
         except Exception as error:
-            raise failed("step", describe(error), self.index, self.steps) from error
+            return self._last_observation, 0.0, False, True, {"respawned": self._make_anew("step", error)}
+        if self._respawns.limit:
+            self._last_observation = copy.deepcopy(result[0])  # the step that fails may change the array before
+        return result
 
     def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
-        """A reset of the environment; EnvironmentFailed if it raises an error."""
-        try:
-            return self.env.reset(**options)
-        except Exception as error:
-            raise failed("reset", describe(error), self.index, self.steps) from error
+        """A reset of the environment; EnvironmentFailed if it raises an error and may not be made anew."""
+        while True:
+            try:
+                result = self.env.reset(**options | self._first_reset)
+            except Exception as error:
+                self._make_anew("reset", error)
+            else:
+                self._first_reset = {}
+                self._last_observation = copy.deepcopy(result[0]) if self._respawns.limit else None
+                return result
+
+    def _make_anew(self, doing: str, error: Exception) -> Event:
+        while True:
+            event = self._respawns.take(failed(doing, describe(error), self.index, self.steps), error)
+            with suppress(Exception):
+                self.env.close()
+            try:
+                self.env = self._make_env()
+            except Exception as another:
+                doing, error = "__init__", another
+            else:
+                self._first_reset = {"seed": event["seed"]}
+                return event
 
 
 class ReportingEnv(gym.Wrapper[Any, Any, Any, Any]):

@@ -23,6 +23,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 
 from memagents.agents.guarded_vec_envs import GuardedDummyVecEnv, GuardedSubprocVecEnv
 from memagents.agents.last_action_reward import AppendLastActionReward
+from memagents.agents.respawns import check_respawn
 
 __all__ = ["AppendLastActionReward", "Backend", "BatchedVecEnv", "find_spec", "make_vec_env"]
 
@@ -39,6 +40,7 @@ def make_vec_env(
     backend: Backend = "auto",
     last_action_reward: bool = False,
     step_timeout: float | None = None,
+    respawn: int = 0,
 ) -> VecEnv:
     """Makes `n_envs` environments of one kind, whose episodes are counted as SB3's Monitor counts them.
 
@@ -54,10 +56,15 @@ def make_vec_env(
         last_action_reward: whether to append the last action and reward to the observation (`AppendLastActionReward`).
         step_timeout: seconds that an environment in a process of its own may take to answer, before the process is
             ended and EnvironmentTimeout raised; None waits for ever.
+        respawn: how often, over all environments, one that raises an error, is too late, or loses its process is made
+            anew before its error is raised. Its episode counts as truncated at the observation before the failure;
+            the info of that step has `respawned`, and `venv.unwrapped.respawns` keeps them all. What was set by
+            `set_attr` is lost.
 
     Raises:
         ValueError: for an unknown id or backend, a module that cannot be imported, fewer than one environment,
-            "batched" where there is no such environment, or a timeout that cannot be kept. Nothing is built then.
+            "batched" where there is no such environment, a timeout that cannot be kept, or environments that cannot
+            be made anew one by one. Nothing is built then.
     """
     if n_envs < 1:
         raise ValueError(f"n_envs must be at least 1, got {n_envs}")
@@ -65,6 +72,7 @@ def make_vec_env(
     venv: VecEnv
     chosen = choose_backend(backend, spec)
     check_step_timeout(step_timeout, backend)
+    check_respawn(respawn, chosen)
     if chosen == "batched":
         batched = gym.make_vec(spec, num_envs=n_envs, vectorization_mode="vector_entry_point", **env_kwargs)
         venv = BatchedVecEnv(batched)
@@ -72,9 +80,9 @@ def make_vec_env(
     else:
         # A callable, because SB3 asks for render_mode="rgb_array" when it is given an id, whether there is one or not.
         make_one = partial(gym.make, env_id)
-        cls: Any = partial(GuardedSubprocVecEnv, step_timeout=step_timeout)
+        cls: Any = partial(GuardedSubprocVecEnv, step_timeout=step_timeout, respawn=respawn)
         if chosen == "dummy":
-            cls = GuardedDummyVecEnv
+            cls = partial(GuardedDummyVecEnv, respawn=respawn)
         venv = make_sb3_vec_env(make_one, n_envs, seed, env_kwargs=env_kwargs, vec_env_cls=cls)
     return AppendLastActionReward(venv) if last_action_reward else venv
 

@@ -18,6 +18,7 @@ from typing import Any
 from stable_baselines3.common.callbacks import BaseCallback
 
 from memagents.agents.archives import Archive
+from memagents.agents.respawns import RespawningVecEnv, respawns_of
 from memagents.agents.rollouts import MemoryMixin
 from memagents.agents.serialization import open_archive, read_parameters
 from memagents.errors import CheckpointError
@@ -75,6 +76,7 @@ def write_checkpoint(model: MemoryMixin, path: Path, metrics: Path, session: Ses
     training = {
         "generators": generator_states(),
         "environments": capture(model.env) if session.exact else None,
+        "respawns": respawns_of(model.env).get_state(),
         "logger": logged(model),
         "metrics_size": size(metrics),
         "seconds": session.seconds,
@@ -124,6 +126,10 @@ class Checkpoint:
             say(f"{self.path}: these environments cannot be saved, so new episodes begin here")
             model.env.seed(seed + self.steps)
             model._last_obs = None  # as SB3 marks that learn() is to reset
+            if isinstance(env := model.env.unwrapped, RespawningVecEnv):
+                env.count_from(self.steps // model.n_envs)
+        if "respawns" in self.training:  # files of before have none
+            respawns_of(model.env).set_state(self.training["respawns"])
         set_generator_states(self.training["generators"])
 
 

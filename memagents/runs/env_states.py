@@ -9,6 +9,7 @@ tuple of them, and `set_state(state)`.
 
 import copy
 import io
+import warnings
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any, TypeAlias
@@ -159,7 +160,8 @@ def is_exact(build: Callable[[int], VecEnv]) -> bool:
     Args:
         build: makes environments for a seed.
     """
-    with kept_generators(), closing(build(1)) as first, closing(build(2)) as second:
+    with kept_generators(), warnings.catch_warnings(), closing(build(1)) as first, closing(build(2)) as second:
+        warnings.simplefilter("ignore")  # the run will warn of its own environments
         if isinstance(first.unwrapped, SubprocVecEnv):
             return False
         actions = copy.deepcopy(first.action_space)

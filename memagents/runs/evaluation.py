@@ -8,6 +8,8 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecEnv
 
+from memagents.agents.respawns import respawns_of
+
 SEED_OFFSET = 1_000_000
 """Added to a run's seed for its evaluation, far beyond the seeds of the training environments."""
 
@@ -22,6 +24,7 @@ class Evaluation:
         returns: undiscounted sum of rewards, one for each episode.
         lengths: steps, one for each episode.
         successes: one for each episode; None where the environment does not report `is_success`.
+        interrupted: episodes that ended because their environment failed and was made anew; they are not among these.
     """
 
     seed: int
@@ -29,6 +32,7 @@ class Evaluation:
     returns: list[float]
     lengths: list[int]
     successes: list[bool] | None
+    interrupted: int = 0
 
     @property
     def mean_return(self) -> float:
@@ -94,4 +98,5 @@ def evaluate(model: BaseAlgorithm, env: VecEnv, *, episodes: int, seed: int, det
         returns=[float(value) for value in returns],
         lengths=[int(length) for length in lengths],
         successes=successes or None,
+        interrupted=len(respawns_of(env).events),
     )

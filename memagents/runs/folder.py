@@ -26,8 +26,8 @@ from memagents.runs.provenance import now, provenance
 ENTRIES = ("metrics.jsonl", "evaluation.json", "checkpoints", "tensorboard", "wandb")
 """What a run writes besides run.json, and so what a new start takes away."""
 
-INCIDENTAL = ("folder", "threads", "backend", "step_timeout")
-"""Fields of a configuration that say where and how fast, not what."""
+INCIDENTAL = ("folder", "threads", "backend", "step_timeout", "respawn")
+"""Fields of a configuration that say where, how fast and how patiently, not what."""
 
 
 @dataclass(frozen=True)

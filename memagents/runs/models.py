@@ -38,6 +38,7 @@ def build_env(config: TrainConfig, *, n_envs: int, seed: int) -> VecEnv:
         backend=config.backend,
         last_action_reward=config.last_action_reward,
         step_timeout=config.step_timeout,
+        respawn=config.respawn,
     )
 
 

@@ -8,6 +8,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import safe_mean
 
+from memagents.agents.respawns import respawns_of
+
 SECONDS_BETWEEN_LINES = 10.0
 SECONDS_BETWEEN_FRAMES = 0.2
 
@@ -89,10 +91,18 @@ class Rows(BaseCallback):
         assert isinstance(self.model, OnPolicyAlgorithm)
         rollouts = self.model.num_timesteps // (self.model.n_steps * self.model.n_envs)
         if rollouts % self._every == 0:
+            log_respawns(self.model)
             self.model.dump_logs(rollouts)
 
     def _on_step(self) -> bool:
         return True
+
+
+def log_respawns(model: OnPolicyAlgorithm) -> None:
+    """Logs how often environments were made anew so far, where they may be."""
+    respawns = respawns_of(model.env)
+    if respawns.limit:
+        model.logger.record("env/respawned", len(respawns.events))
 
 
 class _Lines:

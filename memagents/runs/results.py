@@ -1,7 +1,7 @@
 """What a finished run tells, read from its folder."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,5 @@ def read_config(described: dict[str, Any], folder: Path) -> TrainConfig:
 
 def read_evaluation(described: dict[str, Any]) -> Evaluation:
     """The evaluation that `evaluation.json` describes."""
-    return Evaluation(
-        **{name: described[name] for name in ("seed", "deterministic", "returns", "lengths", "successes")}
-    )
+    names = [field.name for field in fields(Evaluation) if field.name in described]
+    return Evaluation(**{name: described[name] for name in names})

@@ -10,6 +10,7 @@ import torch
 from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
+from memagents.agents.respawns import respawns_of
 from memagents.agents.rollouts import MemoryMixin
 from memagents.errors import BoundaryError, CheckpointError, NonFiniteUpdate
 from memagents.runs.checkpoints import (
@@ -26,7 +27,7 @@ from memagents.runs.evaluation import SEED_OFFSET, Evaluation, evaluate
 from memagents.runs.folder import RunFolder, write_json
 from memagents.runs.lock import locked
 from memagents.runs.models import algorithm_options, build_env, build_model, load_model, model_arguments
-from memagents.runs.progress import ProgressReport, Rows
+from memagents.runs.progress import ProgressReport, Rows, log_respawns
 from memagents.runs.results import RunResult, read_config
 from memagents.runs.signals import StopRequest
 from memagents.runs.sinks import open_sinks
@@ -98,6 +99,8 @@ def run(
         record |= describe_model(config, model)
         session = begin_session(config, folder, checkpoint)
         record["environments_resume"] = "exactly" if session.exact else "with new episodes"
+        if config.respawn:
+            record["respawned"] = respawns_of(env).events  # the list itself, which grows
         logger = Logger(str(folder.path), open_sinks(config.log, folder.path, config))
         stack.enter_context(closing(logger))
         model.set_logger(logger)
@@ -154,6 +157,7 @@ def keep_what_there_is(folder: RunFolder, model: OnPolicyAlgorithm, error: Excep
         failure |= {"environment": error.environment, "step": error.step}
     try:
         if model.num_timesteps > folder.logged_timesteps:
+            log_respawns(model)
             model.dump_logs()
         if model.num_timesteps > 0:
             model.save(folder.failed_model_file)

@@ -11,6 +11,7 @@ from typing import Any
 from gymnasium.envs.registration import load_env_creator
 
 from memagents.agents.arguments import check_lengths
+from memagents.agents.respawns import check_respawn
 from memagents.agents.vec_envs import check_step_timeout, choose_backend, find_spec
 from memagents.encoders.registry import check_encoder_options
 from memagents.memories.registry import check_memory_options
@@ -25,8 +26,9 @@ def check_config(config: TrainConfig) -> None:
     """Raises ValueError for the first thing that is wrong."""
     check_memory_options(config.memory, config.memory_kwargs)
     check_env(config.env, config.env_kwargs)
-    choose_backend(config.backend, find_spec(config.env))
+    backend = choose_backend(config.backend, find_spec(config.env))
     check_step_timeout(config.step_timeout, config.backend)
+    check_respawn(config.respawn, backend)
     check_algorithm(config.algo, config.algo_kwargs)
     check_encoder(config)
     sizes = algorithm_options(config.algo) | config.algo_kwargs

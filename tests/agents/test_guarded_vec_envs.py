@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -141,7 +143,7 @@ def test_a_worker_that_hangs_is_named_and_ended(chaotic):
 
 
 def test_environments_that_hang_are_closed_without_a_timeout_too(chaotic, monkeypatch):
-    monkeypatch.setattr("memagents.agents.guarded_vec_envs.SECONDS_TO_CLOSE", 0.5)
+    monkeypatch.setattr("memagents.agents.workers.SECONDS_TO_CLOSE", 0.5)
     venv = chaotic("subproc", fault="hang", at=1)
     venv.reset()
     venv.step_async(ACTIONS)
@@ -154,6 +156,24 @@ def test_a_close_in_the_middle_of_a_step_waits_for_its_end(chaotic):
     venv.step_async(ACTIONS)
     assert_closes(venv)
     assert [process.exitcode for process in venv.processes] == [0, 0, 0]
+
+
+FORGETFUL = """
+import numpy as np
+from memagents import make_vec_env
+
+venv = make_vec_env("CartPole-v1", 2, 0, backend="subproc")
+venv.reset()
+venv.step_async(np.zeros(2, np.int64))
+print(*(process.pid for process in venv.processes))
+"""
+
+
+def test_environments_that_nobody_closed_end_with_their_program():
+    ended = subprocess.run([sys.executable, "-c", FORGETFUL], capture_output=True, text=True, timeout=100, check=True)
+    workers = [int(process) for process in ended.stdout.split()]
+    assert len(workers) == 2
+    assert not any(map(is_running, workers))
 
 
 def test_answers_that_are_no_observations_are_not_looked_at(chaotic):

@@ -142,6 +142,20 @@ def test_another_process_is_kept_out_of_a_run_until_it_has_ended_however_it_ende
     assert newest_checkpoint(RunFolder(tmp_path / "run")) is not None
 
 
+@pytest.mark.parametrize("name", SIGNALS)
+def test_a_signal_to_all_processes_of_a_run_is_for_the_one_that_trains(name, tmp_path):
+    options = ["--env", "CartPole-v1", "--backend", "subproc", "--n-envs", "2", "--algo-kwargs", "n_steps=64"]
+    command = [sys.executable, "-m", "memagents.cli", "train", *options, "--folder", tmp_path / "run"]
+    process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    metrics, deadline = tmp_path / "run" / "metrics.jsonl", time.monotonic() + 100
+    while not (metrics.exists() and metrics.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, getattr(signal, name))
+    _, said = process.communicate(timeout=100)
+    assert process.returncode == SIGNALS[name], said
+    assert newest_checkpoint(RunFolder(tmp_path / "run")) is not None
+
+
 def test_two_trainings_of_one_folder_do_not_mix(tiny: Tiny):
     with locked(tiny().run_folder), pytest.raises(RunInUseError):
         train(tiny())
