@@ -14,7 +14,8 @@ from stable_baselines3.common.logger import Logger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from wandb.proto.wandb_internal_pb2 import Record
 
-from memagents.runs.sinks import JsonlWriter, open_sinks
+from memagents.runs.metrics import JsonlWriter
+from memagents.runs.sinks import open_sinks
 
 
 def test_a_line_of_jsonl_is_there_as_soon_as_it_is_logged(tmp_path):
@@ -106,7 +107,7 @@ def read_records(folder: Path) -> Iterator[Record]:
 def test_wandb_is_online_only_with_a_key_and_never_asks_for_one(environment, mode, tmp_path):
     # In a process of its own, because wandb remembers the first answer.
     program = (
-        "import wandb; from memagents.runs.sinks import wandb_mode; print(wandb_mode(wandb.Settings(silent=True)))"
+        "import wandb; from memagents.runs.dashboards import wandb_mode; print(wandb_mode(wandb.Settings(silent=True)))"
     )
     clean = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
     answer = subprocess.run(
