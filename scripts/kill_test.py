@@ -29,8 +29,9 @@ from memagents.runs.training import train
 
 ROLLOUT, EVERY = 64, 192
 T_MAZE = {"env": "memagents_envs:MemAgents/TMaze-v0", "env_kwargs": {"corridor_length": 5}}
-ROLLOUTS_FOR_A_KILL = 20
-SHARED = {"n_envs": 4, "eval_episodes": 10, "threads": 1, "checkpoint_every": EVERY}
+# As long as every rollout leaves a row of metrics, which shows how far a killed process was.
+ROLLOUTS = 280
+SHARED = {"n_envs": 4, "timesteps": ROLLOUTS * ROLLOUT, "eval_episodes": 10, "threads": 1, "checkpoint_every": EVERY}
 SIZES = {"memory_kwargs": {"hidden_size": 16}}
 CASES = (
     TrainConfig(**T_MAZE, **SHARED, **SIZES, memory="gru", algo_kwargs={"n_steps": 16, "n_epochs": 4}),
@@ -89,11 +90,6 @@ class Kill:
     damaged: int
 
 
-def cases(options: Options) -> list[TrainConfig]:
-    """The cases, long enough for so many kills."""
-    return [replace(case, timesteps=options.kills * ROLLOUTS_FOR_A_KILL * ROLLOUT) for case in CASES]
-
-
 def disturbed(config: TrainConfig, options: Options, generator: random.Random) -> tuple[RunResult, list[Kill]]:
     """A run whose process is killed again and again, and what was left each time."""
     folder, kills = RunFolder(config.run_folder), []
@@ -147,7 +143,7 @@ def main() -> int:
     runs, results = Path("runs/robustness"), Path("results/robustness")
     shutil.rmtree(runs, ignore_errors=True)
     outcomes, kills = [], []
-    for number, case in enumerate(cases(options)):
+    for number, case in enumerate(CASES):
         whole = train(replace(case, folder=runs / f"{number}-whole"), bar=False)
         result, killed = disturbed(replace(case, folder=runs / f"{number}-killed"), options, generator)
         one, other = fingerprint(whole), fingerprint(result)
@@ -162,7 +158,7 @@ def main() -> int:
 
 def write_report(folder: Path, options: Options, outcomes: list[dict], kills: list[Kill]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    configs = [asdict(case) for case in cases(options)]
+    configs = [asdict(case) for case in CASES]
     summary = {"options": asdict(options), "configs": configs, "outcomes": outcomes, **origin()}
     (folder / "summary.json").write_text(json.dumps(summary, indent=2, default=str) + "\n", encoding="utf-8")
     with (folder / "kills.csv").open("w", encoding="utf-8", newline="") as file:
