@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from chaos import STEP
 from stable_baselines3.common.vec_env import VecEnv
 
 from memagents.runs import models
@@ -27,6 +29,29 @@ TINY = {
 def tiny(tmp_path: Path) -> Callable[..., TrainConfig]:
     """Makes tiny configurations, with changes."""
     return lambda **changes: TrainConfig(**TINY | {"folder": tmp_path / "run"} | changes)
+
+
+@pytest.fixture
+def chaotic(tmp_path: Path) -> Callable[..., TrainConfig]:
+    """Makes runs of 48 steps in two environments, of which the second fails at a step of the third rollout."""
+
+    def make(fault: str = "error", backend: str = "dummy", at: int = STEP, **changes: Any) -> TrainConfig:
+        settings: dict[str, Any] = {
+            "env": "chaos:Chaos-v0",
+            "env_kwargs": {"fault": fault, "at": at, **changes.pop("env_kwargs", {})},
+            "memory": "gru",
+            "memory_kwargs": {"hidden_size": 4},
+            "n_envs": 2,
+            "timesteps": 96,
+            "algo_kwargs": {"n_steps": 16, "n_epochs": 1},
+            "eval_episodes": 2,
+            "backend": backend,
+            "step_timeout": 2.0 if fault == "hang" else None,
+            "folder": tmp_path / "run",
+        }
+        return TrainConfig(**settings | changes)
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
+from chaos import STEP
 
 from memagents import MemoryPPO
 from memagents.agents.guarded_vec_envs import GuardedDummyVecEnv, GuardedSubprocVecEnv
@@ -37,30 +37,6 @@ FATAL = {
 FATAL_TO_PROCESSES = {"hang": EnvironmentTimeout, "death": EnvironmentWorkerDied}
 CASES = [(backend, *case) for case in FATAL.items() for backend in ("dummy", "subproc")]
 CASES += [("subproc", *case) for case in FATAL_TO_PROCESSES.items()]
-STEP = 37
-
-
-@pytest.fixture
-def chaotic(tmp_path: Path) -> Chaotic:
-    """Makes runs of 48 steps in two environments, of which the second has a fault."""
-
-    def make(fault: str, backend: str = "dummy", **changes: Any) -> TrainConfig:
-        settings: dict[str, Any] = {
-            "env": "chaos:Chaos-v0",
-            "env_kwargs": {"fault": fault, "at": STEP},
-            "memory": "gru",
-            "memory_kwargs": {"hidden_size": 4},
-            "n_envs": 2,
-            "timesteps": 96,
-            "algo_kwargs": {"n_steps": 16, "n_epochs": 1},
-            "eval_episodes": 2,
-            "backend": backend,
-            "step_timeout": 2.0 if fault == "hang" else None,
-            "folder": tmp_path / "run",
-        }
-        return TrainConfig(**settings | changes)
-
-    return make
 
 
 @pytest.fixture

@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from chaos import STEP
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecNormalize
-from test_chaos import FATAL, STEP
+from test_chaos import FATAL
 from test_resume import Unwritable, assert_same_run, cut_and_resumed, cut_off
 
 from memagents import MemoryPPO, load_vec_normalize, make_vec_env

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from chaos import STEP
 from test_resume import assert_same_run, cut_and_resumed
 
 from memagents import MemoryPPO
@@ -23,32 +24,12 @@ FAULTS = {
     ("subproc", "hang"): EnvironmentTimeout,
     ("subproc", "death"): EnvironmentWorkerDied,
 }
-STEP = 37
-"""The fifth step of the third rollout."""
 
 
 @pytest.fixture
-def chaotic(tmp_path: Path) -> Chaotic:
-    """Makes runs of 48 steps in two environments, of which the second fails at a step of the third rollout."""
-
-    def make(fault: str = "error", backend: str = "dummy", at: int = STEP, **changes: Any) -> TrainConfig:
-        settings: dict[str, Any] = {
-            "env": "chaos:Chaos-v0",
-            "env_kwargs": {"fault": fault, "at": at, **changes.pop("env_kwargs", {})},
-            "memory": "gru",
-            "memory_kwargs": {"hidden_size": 4},
-            "n_envs": 2,
-            "timesteps": 96,
-            "algo_kwargs": {"n_steps": 16, "n_epochs": 1},
-            "eval_episodes": 2,
-            "backend": backend,
-            "step_timeout": 2.0 if fault == "hang" else None,
-            "respawn": 1,
-            "folder": tmp_path / "run",
-        }
-        return TrainConfig(**settings | changes)
-
-    return make
+def chaotic(chaotic: Chaotic) -> Chaotic:
+    """Runs that may make one environment anew."""
+    return partial(chaotic, respawn=1)
 
 
 @pytest.fixture
