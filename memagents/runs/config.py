@@ -104,8 +104,8 @@ class Settings:
     there is no limit."""
 
     respawn: int = 0
-    """How often, over all environments together, one that fails is made anew before the run fails: that raises an
-    error, is later than step_timeout, or loses its process. Its episode is truncated there. Not with `batched` ones."""
+    """How often, over all environments together, one that fails (raises an error, is later than step_timeout, or loses
+    its process) is made anew before the run fails. Its episode is truncated there. Not with the backend `batched`."""
 
     algo_kwargs: Arguments = field(default_factory=dict)
     """Arguments of the algorithm, such as n_epochs=4 ent_coef=0.01."""

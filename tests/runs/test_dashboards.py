@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import TINY
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.compat.proto.event_pb2 import Event
 from test_sinks import read_records, wandb_rows
@@ -30,31 +29,44 @@ Point = tuple[int, str, float]
 
 SESSION = """
 import json, os, signal, sys
+from memagents.runs import training
 from memagents.runs.checkpoints import Checkpoints
 from memagents.runs.config import TrainConfig
-from memagents.runs.training import train
 
 step, settings = Checkpoints._on_step, json.loads(sys.argv[1])
 
 def step_or_die(self):
-    if self.model.num_timesteps == int(sys.argv[2]):
+    if str(self.model.num_timesteps) == sys.argv[2]:
         os.kill(os.getpid(), signal.SIGKILL)
     return step(self)
 
 Checkpoints._on_step = step_or_die
-train(TrainConfig(**settings | {"log": tuple(settings["log"])}))
+if sys.argv[2] == "evaluation":
+    training.evaluate_model = lambda *_, **__: sys.exit("no evaluation today")
+training.train(TrainConfig(**settings | {"log": tuple(settings["log"])}))
 """
-NEVER = 0
-ROLLOUT, STEPS, TAGS_OF_TIME = 32, 160, ("time/fps", "time/time_elapsed")
+NEVER = "never"
+ROLLOUT, TAGS_OF_TIME = 32, ("time/fps", "time/time_elapsed")
+SETTINGS = {
+    "env": "memagents_envs:MemAgents/TMaze-v0",
+    "env_kwargs": {"corridor_length": 2},
+    "memory": "gru",
+    "memory_kwargs": {"hidden_size": 4},
+    "n_envs": 2,
+    "timesteps": 5 * ROLLOUT,
+    "algo_kwargs": {"n_steps": 16, "n_epochs": 1},
+    "eval_episodes": 4,
+    "checkpoint_every": 2 * ROLLOUT,
+}
 
 
-def session(folder: Path, dies_at: int, log: list[str], **environment: str) -> None:
-    """A process that trains in a folder, to the end or until it is killed."""
-    settings = TINY | {"timesteps": STEPS, "checkpoint_every": 2 * ROLLOUT, "log": log, "folder": str(folder)}
+def session(folder: Path, dies_at: int | str, log: list[str], **environment: str) -> None:
+    """A process that trains in a folder, to the end, or until it is killed at a step, or ends before its evaluation."""
+    settings = SETTINGS | {"log": log, "folder": str(folder)}
     others = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
     command = [sys.executable, "-c", SESSION, json.dumps(settings), str(dies_at)]
     ended = subprocess.run(command, env=others | environment, capture_output=True, text=True, timeout=300)
-    assert ended.returncode == (0 if dies_at == NEVER else -signal.SIGKILL), ended.stderr
+    assert ended.returncode == {NEVER: 0, "evaluation": 1}.get(dies_at, -signal.SIGKILL), ended.stderr
 
 
 def points(folder: Path) -> Counter[Point]:
@@ -163,6 +175,16 @@ def test_a_server_is_sent_each_step_once(tmp_path):
     assert {point for point in sent if point[1] not in TAGS_OF_TIME} == {
         point for point in held if point[1] not in TAGS_OF_TIME
     }
+
+
+def test_an_evaluation_at_a_step_that_a_server_has_already_is_in_the_summary(tmp_path):
+    with WandbServer() as server:
+        for dies_at in ("evaluation", NEVER):
+            session(tmp_path / "run", dies_at, ["wandb"], **server.environment)
+        ((run_id, rows),) = server.history.items()
+    assert [row["_step"] for row in rows] == [32, 64, 96, 128, 160]
+    evaluation = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert server.summary[run_id]["evaluation/mean_return"] == evaluation["mean_return"]
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,13 @@ class WandbServer(ThreadingHTTPServer):
 
     Attributes:
         history: the rows of each run, by its id, in the order in which they stand.
+        summary: the last values of each run, by its id.
     """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.history: dict[str, list[dict[str, Any]]] = {}
+        self.summary: dict[str, dict[str, Any]] = {}
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def __exit__(self, *_: object) -> None:
@@ -35,6 +37,8 @@ class WandbServer(ThreadingHTTPServer):
         """Puts lines of the history where they are to stand."""
         if chunk := files.get("wandb-history.jsonl"):
             self.history[run][chunk["offset"] :] = map(json.loads, chunk["content"])
+        if chunk := files.get("wandb-summary.json"):
+            self.summary[run] = json.loads(chunk["content"][-1])
 
     def answer(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         """Answers a GraphQL query."""
