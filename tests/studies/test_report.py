@@ -8,6 +8,7 @@ from matplotlib.image import imread
 
 from memagents.runs.results import RunResult
 from memagents.studies.curves import choose_looks, draw_small_multiples, on_common_steps
+from memagents.studies.naming import Method
 from memagents.studies.report import markdown_table, print_report, write_report
 
 RISING = {100: 0.1, 200: 0.5, 300: 0.9}
@@ -92,8 +93,8 @@ def test_curves_of_different_lengths_are_compared_where_all_have_values():
     assert scores[:, [0, -1]] == pytest.approx(np.array([[0.5, 1.5], [1.0, 3.0]]))
 
 
-def test_every_curve_looks_different(make_run):
-    grid = [make_run(0.5, memory=f"memory{i}", algo=algo) for i in range(14) for algo in ("ppo", "a2c")]
+def test_every_curve_looks_different():
+    grid = [Method(f"memory{i}", algo, "", names_algo=True) for i in range(14) for algo in ("ppo", "a2c")]
     looks = [tuple(look.values()) for look in choose_looks(grid).values()]
     assert len(set(looks[:14])) == 14
     assert len({colour for colour, _ in looks}) == 7
