@@ -1,11 +1,16 @@
 """What a study says, in sentences that claim no more than its intervals allow."""
 
+import re
 from collections.abc import Iterator, Sequence
 
+from memagents.studies.caveats import about_budgets
 from memagents.studies.findings import Estimate, Findings, Overall
 from memagents.studies.naming import Task
 from memagents.studies.statistics import FEWEST_SEEDS
 from memagents.studies.wording import counted, figure, listed
+
+VERSION = re.compile(r"-v\d+$")
+"""At the end of an id."""
 
 MANY = 5
 """Names that no longer fit into a sentence."""
@@ -22,7 +27,7 @@ def question(findings: Findings) -> str:
     memories = {method.memory for method in findings.methods}
     algorithms = {method.algo for method in findings.methods}
     what = "algorithm" if len(memories) == 1 and len(algorithms) > 1 else "memory"
-    tasks = [task.name for task in findings.tasks]
+    tasks = [VERSION.sub("", task.name) for task in findings.tasks]
     return f"Which {what} for {listed(tasks) if len(tasks) <= 2 else f'these {len(tasks)} environments'}?"
 
 
@@ -52,6 +57,7 @@ def answer(findings: Findings) -> str:
 
 def remarks(findings: Findings) -> Iterator[str]:
     """What must be known beside the answer."""
+    yield from about_budgets(findings)
     if not findings.overall or findings.overall[0].iqm.low is None:
         return
     first, *others = findings.overall
@@ -97,9 +103,8 @@ def basis(findings: Findings) -> Iterator[str]:
         yield "So the environment with the largest returns weighs most."
     if off := [task.name for task in findings.tasks if not findings.is_on_scale(task)]:
         yield f"Not in them: {listed(off)}, which cannot be put on this scale."
-    for task in findings.tasks:
-        if findings.is_on_scale(task) and (missing := [method.name for method in findings.missing(task)]):
-            yield f"Not in them: {task.name}, where no run of {listed(missing)} is finished."
+    if incomplete := [task.name for task in findings.tasks if findings.is_on_scale(task) and findings.missing(task)]:
+        yield f"Not in them: {listed(incomplete)}, where not all that is compared has a finished run."
     used = sum(found.scores.size for found in findings.overall)
     there = sum(len(cell.runs) for cell in findings.cells if cell.task in findings.compared)
     if used < there:

@@ -48,10 +48,15 @@ def about_fairness(findings: Findings) -> Iterator[str]:
     """Whether all had the same to work with."""
     if "none" not in {method.memory for method in findings.methods}:
         yield "No agent without memory was tried, so nothing here shows that these environments need one."
-    if found := furthest_apart(findings, lambda cell: cell.runs[0].config.timesteps):
-        yield "Budgets differ: {} from {} steps ({}) to {} ({}).".format(*found)
+    yield from about_budgets(findings)
     if found := furthest_apart(findings, lambda cell: cell.parameters):
         yield "Sizes differ: {} from {} parameters ({}) to {} ({}).".format(*found)
+
+
+def about_budgets(findings: Findings) -> Iterator[str]:
+    """Whether all had as many steps."""
+    if found := furthest_apart(findings, lambda cell: cell.runs[0].config.timesteps):
+        yield "Budgets differ: {} from {} steps ({}) to {} ({}).".format(*found)
 
 
 def furthest_apart(findings: Findings, count: Callable[[Cell], int]) -> tuple[str, ...] | None:

@@ -178,5 +178,5 @@ def test_a_policy_keeps_foreign_scripts_out(browser, path):
     text = path.read_text(encoding="utf-8").replace("<main>", "<main><script>document.title = 'taken over'</script>")
     path.write_text(text, encoding="utf-8")
     browser.open(path)
-    assert browser.run("document.title") == "Which memory for One-v0 and Two-v0?"
+    assert browser.run("document.title") == "Which memory for One and Two?"
     assert "Content Security Policy" in browser.complaints.pop()

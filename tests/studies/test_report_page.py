@@ -180,11 +180,12 @@ def test_a_study_of_fifteen_memories_fits_into_ten_megabytes(make_run):
             seed=seed,
             record=BOUNDS,
         )
-        for env in range(6)
+        for env in range(2)
         for memory in range(15)
         for seed in range(3)
     ]
-    assert len(page(Findings.of(runs, {})).encode()) < 10e6
+    # Of six environments; what belongs to none of them would count thrice here.
+    assert len(page(Findings.of(runs, {})).encode()) < 10e6 * 2 / 6
 
 
 def test_the_smallest_study_has_a_page(make_run):

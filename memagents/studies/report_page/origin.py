@@ -114,7 +114,7 @@ def row(findings: Findings, cell: Cell, run: RunResult) -> list[Entry]:
                 (f"{record['seconds']:,.0f}", record["seconds"]),
             )
         ),
-        record["started"].removesuffix("+00:00"),
+        record["started"].removesuffix("+00:00").replace("T", " "),
         element("code", commit(record)[:SHORT], " with changes" if record["modified"] else "", title=commit(record)),
     ]
 

@@ -8,7 +8,7 @@ from memagents.studies.report_page.tables import Entry, Value, table
 from memagents.studies.statistics import iqm, mean, median
 from memagents.studies.wording import UNKNOWN
 
-AGGREGATES = {"IQM": iqm, "median": median, "mean": mean}
+AGGREGATES = {"IQM": iqm, "mean": mean, "median": median}
 
 MARKS = {"normalised return": (0.0, 1.0), "success rate": (0.0, 1.0), "mean return": ()}
 """Values of a scale that mean something."""
@@ -28,7 +28,9 @@ def named(findings: Findings, method: Method) -> Markup:
 def aggregates(findings: Findings) -> Markup:
     """IQM, median and mean of every method over environments."""
     marks = MARKS[findings.scale]
-    rows = [[(found.estimate(of), found.of_each_seed(of)) for of in AGGREGATES.values()] for found in findings.overall]
+    # On one task the median over tasks is the mean.
+    shown = {name: of for name, of in AGGREGATES.items() if of is not median or len(findings.compared) > 1}
+    rows = [[(found.estimate(of), found.of_each_seed(of)) for of in shown.values()] for found in findings.overall]
     everything = [entry for row in rows for entry in row]
     axis = axis_of([e for e, _ in everything], [seed for _, seeds in everything for seed in seeds], marks)
     cells: list[list[Entry]] = []
@@ -36,7 +38,7 @@ def aggregates(findings: Findings) -> Markup:
         look = f"m{findings.methods.index(found.method)}"
         strips = [(strip(estimate, seeds, axis, marks, look), spoken(estimate, seeds)) for estimate, seeds in row]
         cells.append([named(findings, found.method), *(element("div", *both, class_="reading") for both in strips)])
-    header = ["memory", *(joined(name, scale(axis)) for name in AGGREGATES)]
+    header = ["memory", *(joined(name, scale(axis)) for name in shown)]
     return table(f"{findings.scale.capitalize()} of each memory, best first", header, cells, class_="overall")
 
 

@@ -18,6 +18,9 @@ from memagents.studies.report_page.palette import palette
 from memagents.studies.report_page.sections import profile_panel, sections
 from memagents.studies.wording import compact, counted, listed
 
+MANY = 8
+"""Environments that are still named one by one in the head of the page; the others are below."""
+
 
 def page(findings: Findings) -> str:
     """The page as HTML."""
@@ -46,7 +49,9 @@ def tried(findings: Findings) -> str:
     steps = list(dict.fromkeys(config.timesteps for config in sorted(configs, key=lambda config: config.timesteps)))
     seeds = sorted({len(cell.runs) for cell in findings.cells})
     how_many = counted(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
-    methods, tasks = (listed([of.name for of in each]) for each in (findings.methods, findings.tasks))
+    methods = listed([method.name for method in findings.methods])
+    names = [task.name for task in findings.tasks]
+    tasks = listed(names) if len(names) <= MANY else counted(len(names), "environment")
     algorithms = listed(list(dict.fromkeys(config.algo.upper() for config in configs)))
     budget = listed([compact(count) for count in steps])
     return f"{counted(len(configs), 'run')}: {methods} on {tasks}; {algorithms}, {how_many}, {budget} steps."

@@ -8,7 +8,7 @@ import numpy as np
 from memagents.studies.answers import answer, basis, remarks
 from memagents.studies.caveats import caveats
 from memagents.studies.curves import COLOURS
-from memagents.studies.findings import Estimate, Findings
+from memagents.studies.findings import POINTS, Estimate, Findings
 from memagents.studies.naming import Task
 from memagents.studies.report_page.comparisons import improvements, profiles
 from memagents.studies.report_page.lines import Line, Panel, interactive, legend
@@ -20,8 +20,8 @@ from memagents.studies.report_page.speed import speed
 from memagents.studies.report_page.tables import bullets, folded, table
 from memagents.studies.wording import UNKNOWN, compact, counted, figure
 
-SAMPLES = 6
-"""Rows in the table of a panel's numbers."""
+SAMPLES = 5
+"""Columns in the table of a panel's numbers."""
 
 AGGREGATES = (
     "IQM, the interquartile mean, is the mean over all runs on all environments but the lowest and the highest "
@@ -109,15 +109,16 @@ def figure_of(title: str, panel: Panel, subtitle: str) -> Markup:
 
 def numbers(title: str, panel: Panel) -> Markup:
     """Some of the values that a panel shows."""
-    samples = np.linspace(*panel.x, SAMPLES)[panel.x[0] == 0.0 :]
-    rows = [[line.name, *(value_at(line, float(x)) for x in samples)] for line in panel.lines]
-    header = ["memory", *(f"{compact(float(x))}" for x in samples)]
+    low, high = panel.x
+    samples = np.linspace(low, high, SAMPLES + 1)[1:].tolist()
+    rows = [[line.name, *(value_at(line, x, (high - low) / POINTS) for x in samples)] for line in panel.lines]
+    header = ["memory", *map(compact, samples)]
     return folded("Numbers", table(f"{title}: {panel.y_title}, at {panel.x_title}", header, rows))
 
 
-def value_at(line: Line, x: float) -> str:
-    """The value and its interval where a line has one nearest to x; a dash beyond its ends."""
-    if not line.x[0] <= x <= line.x[-1]:
+def value_at(line: Line, x: float, slack: float) -> str:
+    """The value and its interval where a line has one nearest to x; a dash further beyond its ends than the slack."""
+    if not line.x[0] - slack <= x <= line.x[-1] + slack:
         return UNKNOWN
     i = int(np.abs(line.x - x).argmin())
     bounds = None if line.band is None else line.band[:, i]

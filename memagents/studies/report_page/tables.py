@@ -26,7 +26,7 @@ class Value:
 Entry = str | Value
 
 MANY = 30
-"""Rows of a table that scrolls below its head."""
+"""Rows of a table that sorts; with more it scrolls below its head."""
 
 
 def table(
@@ -46,7 +46,7 @@ def table(
     whole = element(
         "table", element("caption", caption), head, body, class_=f"{class_} {'sorts' if sorts else ''}".strip()
     )
-    long = " long" if len(rows) > MANY else ""
+    long = " long" if sorts and len(rows) > MANY else ""
     return element("div", whole, class_=f"frame{long}", tabindex=0, role="region", aria_label=caption)
 
 
