@@ -50,10 +50,29 @@ def compare(config: Annotated[CompareConfig, tyro.conf.arg(name="")]) -> int:
     study = compare(config)
     if study.runs:
         print_report(study.runs)
-        print(f"\ntable.md, runs.csv and curves.png are in {study.folder}")
+        print(f"\nopen {study.folder / 'report.html'}; table.md, runs.csv, curves.png and curves.svg are beside it")
     for folder, failure in study.failures.items():
         print(f"memagents: {folder} {failure}", file=sys.stderr)
     return 1 if study.failures else 0
+
+
+def report(study: tyro.conf.Positional[Path], folder: Path | None = None) -> int:
+    """Write what a study found: one page for a browser, tables and curves.
+
+    Args:
+        study: A folder with run folders below it.
+        folder: Where report.html, table.md, runs.csv, curves.png and curves.svg go; by default into the study folder.
+    """
+    from memagents.studies.gathering import find_runs
+    from memagents.studies.report import write_report
+
+    folder = folder or study
+    runs, unfinished = find_runs(study)
+    write_report(runs, folder, unfinished)
+    for run, reason in unfinished.items():
+        print(f"memagents: {run} {reason}", file=sys.stderr)
+    print(f"open {folder / 'report.html'}; table.md, runs.csv, curves.png and curves.svg are beside it")
+    return 0
 
 
 def evaluate(run: tyro.conf.Positional[Path], episodes: int = 100, seed: int | None = None) -> int:
@@ -128,6 +147,7 @@ VERBS: dict[str, Callable[..., int]] = {
     "train": train,
     "resume": resume,
     "compare": compare,
+    "report": report,
     "evaluate": evaluate,
     "list": list_names,
     "doctor": doctor,

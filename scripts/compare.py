@@ -14,7 +14,7 @@ def main() -> None:
     )
     study = compare(config)
     print_report(study.runs)
-    print(f"table, curves and runs: {study.folder}")
+    print(f"report, table, curves and runs: {study.folder}")
 
 
 # With several jobs every worker process imports this file, and must not start a study of its own.

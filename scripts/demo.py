@@ -30,7 +30,8 @@ def main() -> int:
 
 
 def print_files(study: Study) -> None:
-    print(f"\ntable        {study.folder / 'table.md'}")
+    print(f"\nreport       {study.folder / 'report.html'}")
+    print(f"table        {study.folder / 'table.md'}")
     print(f"curves       {study.folder / 'curves.png'}")
     print(f"every run    {study.folder / 'runs.csv'}")
     print(f"TensorBoard  {study.folder}/*/*/tensorboard; look: tensorboard --logdir {study.folder}")

@@ -16,7 +16,8 @@ from memagents.encoders import list_encoders
 from memagents.runs.config import TrainConfig
 from memagents.runs.results import RunResult
 from memagents.studies.comparison import train_cells
-from memagents.studies.report import csv_line, distinct, origins
+from memagents.studies.origins import distinct, origins
+from memagents.studies.report import csv_line
 from memagents.studies.statistics import mean_interval
 
 RUNS, RESULTS = Path("runs/encoders"), Path("results/encoders")

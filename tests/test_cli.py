@@ -50,7 +50,14 @@ def test_compare_prints_the_table_and_where_the_files_are(tmp_path, capsys):
     assert main(["compare", *TMAZE, *grid, *settings]) == 0
     said = capsys.readouterr().out
     assert "TMaze-v0, success rate" in said
-    assert str(tmp_path) in said
+    assert str(tmp_path / "report.html") in said
+
+    (tmp_path / "TMaze-v0" / "gru-a2c-seed0" / "evaluation.json").unlink()
+    written, elsewhere = (tmp_path / "report.html").read_text(), tmp_path / "else" / "where"
+    assert main(["report", str(tmp_path), "--folder", str(elsewhere)]) == 0
+    assert {path.name for path in elsewhere.iterdir()} >= {"report.html", "curves.svg", "table.md", "runs.csv"}
+    assert (tmp_path / "report.html").read_text() == written
+    assert "gru-a2c-seed0 cannot be read" in capsys.readouterr().err
 
 
 def test_a_failed_run_makes_the_exit_code_1(tmp_path, capsys, monkeypatch):
@@ -71,6 +78,7 @@ def test_a_failed_run_makes_the_exit_code_1(tmp_path, capsys, monkeypatch):
         (["train", *TMAZE, "--encoder", "percepton"], "did you mean 'perceptron'"),
         (["train", *TMAZE, "--timesteps", "0"], "timesteps must be at least 1, got 0"),
         (["evaluate", "no/such/run"], "no/such/run holds no run"),
+        (["report", "no/such/study"], "there is no run folder (one with a run.json) below no/such/study"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(arguments, message, capsys):

@@ -1,6 +1,7 @@
 """What a finished run tells, read from its folder."""
 
 import json
+import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,17 @@ class RunResult:
         return int(self.record["parameters"])
 
     @property
+    def state_bytes(self) -> int | None:
+        """Bytes that the agent keeps of one environment from step to step; None where the run did not record it."""
+        return self.record.get("state_bytes")
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """The best return without memory and the best of all, where the environment declares both and they differ."""
+        memoryless, best = (self.record.get(name, math.nan) for name in ("memoryless_return", "best_return"))
+        return (memoryless, best) if best > memoryless else None
+
+    @property
     def steps_per_second(self) -> float:
         """Environment steps for each second of training, evaluation not counted."""
         return float(self.record["steps_per_second"])
@@ -70,9 +82,9 @@ class RunResult:
         lines = RunFolder(self.folder).metrics_file.read_text(encoding="utf-8").splitlines()
         return [json.loads(line) for line in lines]
 
-    def curve(self) -> tuple[list[int], list[float]]:
-        """Environment steps, and the score over the training episodes that ended last."""
-        metric = CURVES[self.evaluation.measure]
+    def curve(self, measure: str | None = None) -> tuple[list[int], list[float]]:
+        """Environment steps, and the score (or another measure) over the training episodes that ended last."""
+        metric = CURVES[measure or self.evaluation.measure]
         points = [(row["timesteps"], row[metric]) for row in self.metrics() if row.get(metric) is not None]
         return [steps for steps, _ in points], [score for _, score in points]
 

@@ -1,14 +1,17 @@
 """One configuration becomes one run folder."""
 
+import math
 import sys
 import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
 
 from memagents.agents.respawns import respawns_of
 from memagents.agents.rollouts import MemoryMixin
@@ -44,6 +47,9 @@ __all__ = ["RunResult", "TrainConfig", "resume", "train"]
 
 ROWS = 200
 """About how many rows of metrics a run leaves, however long it is."""
+
+BOUNDS = ("best_return", "memoryless_return")
+"""What environments may declare of themselves, and `run.json` then holds."""
 
 
 def train(config: TrainConfig, *, bar: bool | None = None) -> RunResult:
@@ -103,7 +109,7 @@ def run(
     with ExitStack() as stack:
         env = stack.enter_context(closing(build_env(config, n_envs=config.n_envs, seed=config.seed)))
         model = build_model(config, env)
-        record |= describe_model(config, model)
+        record |= describe_model(config, model) | declared_bounds(env)
         session = begin_session(config, folder, checkpoint)
         record["environments_resume"] = "exactly" if session.exact else "with new episodes"
         if config.respawn:
@@ -206,12 +212,21 @@ def evaluate_run(result: RunResult, *, episodes: int, seed: int | None = None) -
     return evaluate_model(result.config, load_model(result), result.model_file, episodes=episodes, seed=seed)
 
 
-def describe_model(config: TrainConfig, model: OnPolicyAlgorithm) -> dict[str, Any]:
+def describe_model(config: TrainConfig, model: MemoryMixin) -> dict[str, Any]:
     """What the agent was made of, with the defaults that hold in these versions."""
     arguments = algorithm_options(config.algo) | model_arguments(config, model.observation_space)
     return {
         "algorithm": {"class": type(model).__name__, "arguments": arguments},
         "parameters": sum(parameter.numel() for parameter in model.policy.parameters() if parameter.requires_grad),
+        "state_bytes": sum(field.nbytes for part in model.policy.initial_state(1) for field in part),
         "device": str(model.device),
         "torch_threads": torch.get_num_threads(),
     }
+
+
+def declared_bounds(env: VecEnv) -> dict[str, float]:
+    """The best return and the best without memory, by which scores are read, where the environments declare them."""
+    declared = {name: env.get_attr(name, indices=0)[0] for name in BOUNDS if env.has_attr(name)}
+    # Other people's environments may mean something else by these names.
+    numbers = {name: float(bound) for name, bound in declared.items() if isinstance(bound, int | float | np.number)}
+    return {name: bound for name, bound in numbers.items() if math.isfinite(bound)}

@@ -25,7 +25,7 @@ class Study:
     """What came of a comparison.
 
     Attributes:
-        folder: the study folder, with table.md, runs.csv and curves.png.
+        folder: the study folder, with report.html, table.md, runs.csv, curves.png and curves.svg.
         runs: the finished runs, in the order of the grid.
         failures: run folders and reasons of the runs that did not finish.
     """
@@ -68,7 +68,7 @@ def train_cells(planned: list[TrainConfig], folder: Path, jobs: int) -> Study:
             failures[cell.run_folder] = failure
     runs = [RunResult.load(cell.run_folder) for cell in planned if cell.run_folder not in failures]
     if runs:
-        write_report(runs, folder)
+        write_report(runs, folder, failures)
     return Study(folder, runs, failures)
 
 

@@ -29,7 +29,7 @@ class CompareConfig(Settings, Grid):
     """A study: one run for each combination of environment, memory, algorithm and seed."""
 
     folder: Path = Path("runs/comparison")
-    """Study folder: a run folder for each run, table.md, runs.csv and curves.png."""
+    """Study folder: a run folder for each run, report.html, table.md, runs.csv, curves.png and curves.svg."""
 
     jobs: int = 1
     """Runs at a time; more than one share the cores evenly, each in a process of its own."""

@@ -1,4 +1,4 @@
-"""Learning curves: one panel for each environment, one colour for each memory."""
+"""Learning curves: one panel for each task, one colour for each memory."""
 
 import itertools
 from collections.abc import Sequence
@@ -7,12 +7,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from memagents.runs.config import short_name
 from memagents.runs.results import RunResult
+from memagents.studies.naming import Method, Task, methods_of, tasks_of
 from memagents.studies.statistics import mean_interval
 
 # Okabe and Ito's colours, which people with any colour vision tell apart; yellow is too faint on white.
@@ -27,23 +28,30 @@ READING_AID = "thick: mean over seeds    band: its 95 % bootstrap interval    th
 Look: TypeAlias = dict[str, Any]
 
 
-def draw_curves(runs: Sequence[RunResult], path: Path) -> None:
+def draw_curves(runs: Sequence[RunResult], *paths: Path) -> None:
     """Draws the runs' learning curves: the mean over seeds, its interval as a band, and every seed as a thin line."""
-    envs = list(dict.fromkeys(run.config.env for run in runs))
-    looks = choose_looks(runs)
-    columns = min(len(envs), 3)
-    lines = -(-len(envs) // columns)
+    tasks = tasks_of(runs)
+    methods = methods_of(runs, tasks)
+    by_task: dict[Task, dict[Method, list[RunResult]]] = {}
+    for run, task, method in zip(runs, tasks, methods, strict=True):
+        by_task.setdefault(task, {}).setdefault(method, []).append(run)
+    looks = choose_looks(list(dict.fromkeys(methods)))
+    columns = min(len(by_task), 3)
+    lines = -(-len(by_task) // columns)
     figure = Figure(figsize=(PANEL[0] * columns + LEGEND_WIDTH, PANEL[1] * lines), layout="constrained", dpi=150)
     panels = figure.subplots(lines, columns, squeeze=False).flat
-    for env, axes in itertools.zip_longest(envs, panels):
-        if env is None:
+    for task, axes in itertools.zip_longest(by_task, panels):
+        if task is None:
             axes.remove()
         else:
-            draw_panel(axes, [run for run in runs if run.config.env == env], looks)
+            draw_panel(axes, task, by_task[task], looks)
     handles = {line.get_label(): line for axes in figure.axes for line in axes.get_legend_handles_labels()[0]}
     figure.legend(handles=list(handles.values()), loc="outside right center", frameon=False)
     figure.supxlabel(READING_AID, fontsize="small", color="0.4")
-    figure.savefig(path)
+    # The same runs give the same file, without a date and with the same ids.
+    with rc_context({"svg.hashsalt": "memagents"}):
+        for path in paths:
+            figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
 def draw_small_multiples(runs: Sequence[RunResult], path: Path) -> None:
@@ -72,30 +80,27 @@ def draw_small_multiples(runs: Sequence[RunResult], path: Path) -> None:
     figure.savefig(path)
 
 
-def choose_looks(runs: Sequence[RunResult]) -> dict[str, Look]:
-    """A colour for each memory, and a line style for each algorithm or when the colours are used up."""
-    memories = list(dict.fromkeys(run.config.memory for run in runs))
-    algorithms = list(dict.fromkeys(run.config.algo for run in runs))
+def choose_looks(methods: Sequence[Method]) -> dict[Method, Look]:
+    """A colour for each memory, and a line style for each algorithm or when the colours are used up.
+
+    Where methods of one memory and algorithm differ in other settings, each has a colour of its own.
+    """
+    kinds = list(dict.fromkeys(method.kind for method in methods))
+    algorithms = list(dict.fromkeys(method.algo for method in methods))
     looks = {}
-    for (i, memory), (j, algo) in itertools.product(enumerate(memories), enumerate(algorithms)):
+    for method in methods:
+        i, j = kinds.index(method.kind), algorithms.index(method.algo)
         style = STYLES[(i // len(COLOURS) + j) % len(STYLES)]
-        looks[curve_name(memory, algo)] = {"color": COLOURS[i % len(COLOURS)], "linestyle": style}
+        looks[method] = {"color": COLOURS[i % len(COLOURS)], "linestyle": style}
     return looks
 
 
-def curve_name(memory: str, algo: str) -> str:
-    """What a curve is called."""
-    return f"{memory} ({algo.upper()})"
-
-
-def draw_panel(axes: Axes, runs: Sequence[RunResult], looks: dict[str, Look]) -> None:
-    """Draws the curves of one environment."""
-    for label, look in looks.items():
-        of_this_kind = [run for run in runs if curve_name(run.config.memory, run.config.algo) == label]
-        draw_seeds(axes, curves_of(of_this_kind), label, look)
-    measure = runs[0].evaluation.measure
-    axes.set(title=short_name(runs[0].config.env), xlabel="environment steps", ylabel=f"{measure} while training")
-    dress(axes, measure)
+def draw_panel(axes: Axes, task: Task, runs: dict[Method, list[RunResult]], looks: dict[Method, Look]) -> None:
+    """Draws the curves of one task."""
+    for method, look in looks.items():
+        draw_seeds(axes, curves_of(runs.get(method, [])), method.name, look)
+    axes.set(title=task.name, xlabel="environment steps", ylabel=f"{task.measure} while training")
+    dress(axes, task.measure)
 
 
 def dress(axes: Axes, measure: str) -> None:
@@ -126,10 +131,10 @@ def draw_seeds(axes: Axes, curves: Sequence[tuple[list[int], list[float]]], labe
 
 
 def on_common_steps(
-    curves: Sequence[tuple[list[int], list[float]]],
+    curves: Sequence[tuple[list[int], list[float]]], points: int = POINTS
 ) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, "seeds points"]]:
     """The curves at the same steps, over the range that all of them cover, so that they can be averaged."""
     first = max(steps[0] for steps, _ in curves)
     last = min(steps[-1] for steps, _ in curves)
-    common = np.linspace(first, last, POINTS)
+    common = np.linspace(first, last, points)
     return common, np.stack([np.interp(common, steps, scores) for steps, scores in curves])

@@ -1,97 +1,76 @@
-"""Runs become a table and a picture.
+"""Runs become a table, a picture and a page.
 
 The score of a run is the success rate of its final evaluation where the environment reports success, else the mean
 return; the table says which.
 """
 
 import csv
-import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from memagents.runs.config import short_name
 from memagents.runs.results import RunResult
 from memagents.studies.curves import draw_curves
-from memagents.studies.statistics import FEWEST_SEEDS, mean_interval
+from memagents.studies.findings import Cell, Estimate, Findings
+from memagents.studies.origins import commit, distinct, hardware, origins
+from memagents.studies.report_page import page
+from memagents.studies.statistics import FEWEST_SEEDS
 
-
-@dataclass(frozen=True)
-class Row:
-    """The runs of one combination, which differ in their seed alone."""
-
-    runs: Sequence[RunResult]
-
-    @property
-    def scores(self) -> list[float]:
-        """Every seed's score."""
-        return [run.score for run in self.runs]
-
-    @property
-    def score(self) -> str:
-        """The mean score, with its 95 % interval where there are seeds enough."""
-        scores = np.array(self.scores)
-        interval = mean_interval(scores)
-        bounds = f"n<{FEWEST_SEEDS}" if interval is None else f"{interval[0]:.2f}, {interval[1]:.2f}"
-        return f"{scores.mean():.2f} [{bounds}]"
-
-    @property
-    def speed(self) -> float:
-        """Mean environment steps for each second of training."""
-        return float(np.mean([run.steps_per_second for run in self.runs]))
-
-
-COLUMNS: dict[str, Callable[[Row], str]] = {
-    "env": lambda row: short_name(row.runs[0].config.env),
-    "memory": lambda row: row.runs[0].config.memory,
-    "algo": lambda row: row.runs[0].config.algo,
-    "measure": lambda row: row.runs[0].evaluation.measure,
-    "score [95 %]": lambda row: row.score,
-    "every seed": lambda row: " ".join(f"{score:.2f}" for score in row.scores),
-    "parameters": lambda row: f"{row.runs[0].parameters:,}",
-    "steps/s": lambda row: f"{row.speed:,.0f}",
+COLUMNS: dict[str, Callable[[Cell], str]] = {
+    "env": lambda cell: cell.task.name,
+    "memory": lambda cell: cell.method.kind,
+    "algo": lambda cell: cell.method.algo,
+    "measure": lambda cell: cell.task.measure,
+    "score [95 %]": lambda cell: score(cell.score),
+    "every seed": lambda cell: " ".join(f"{single:.2f}" for single in cell.scores),
+    "parameters": lambda cell: f"{cell.parameters:,}",
+    "steps/s": lambda cell: f"{cell.steps_per_second:,.0f}",
 }
 NUMBERS = ("score [95 %]", "parameters", "steps/s")
 
 
-def write_report(runs: Sequence[RunResult], folder: Path) -> None:
-    """Writes `table.md`, `runs.csv` and `curves.png` into a folder."""
+def write_report(runs: Sequence[RunResult], folder: Path, unfinished: Mapping[Path, str] | None = None) -> None:
+    """Writes `report.html`, `table.md`, `runs.csv`, `curves.png` and `curves.svg` into a folder.
+
+    Args:
+        runs: finished runs, of which those that differ in their seed alone stand together.
+        folder: where the files go.
+        unfinished: folders of the other runs of the study, and why they are not finished.
+
+    Raises:
+        ValueError: if the same run is there twice.
+    """
+    html = page(Findings.of(runs, unfinished or {}))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.html").write_text(html, encoding="utf-8")
     (folder / "table.md").write_text(markdown_table(runs), encoding="utf-8")
     write_csv(runs, folder / "runs.csv")
-    draw_curves(runs, folder / "curves.png")
+    draw_curves(runs, folder / "curves.png", folder / "curves.svg")
 
 
 def print_report(runs: Sequence[RunResult]) -> None:
-    """Prints one table for each environment."""
+    """Prints one table for each task."""
     console = Console()
-    for env in distinct(run.config.env for run in runs):
-        console.print(screen_table([run for run in runs if run.config.env == env]), "")
+    found = Findings.of(runs, {})
+    for task in found.tasks:
+        console.print(screen_table([cell for cell in found.cells if cell.task == task]), "")
     console.print(caption(runs), style="dim")
 
 
-def rows(runs: Sequence[RunResult]) -> list[Row]:
-    """One row for each combination of environment, memory and algorithm, in the order of the runs."""
-    grouped = itertools.groupby(runs, key=lambda run: (run.config.env, run.config.memory, run.config.algo))
-    return [Row(list(group)) for _, group in grouped]
-
-
-def screen_table(runs: Sequence[RunResult]) -> Table:
-    """The runs of one environment, narrow enough for a terminal of 80 columns."""
-    grouped = rows(runs)
-    title = f"{COLUMNS['env'](grouped[0])}, {COLUMNS['measure'](grouped[0])}"
+def screen_table(cells: Sequence[Cell]) -> Table:
+    """What was found on one task, narrow enough for a terminal of 80 columns."""
+    title = f"{COLUMNS['env'](cells[0])}, {COLUMNS['measure'](cells[0])}"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     columns = {name: show for name, show in COLUMNS.items() if name not in ("env", "measure")}
     for name in columns:
         table.add_column(name, justify="right" if name in NUMBERS else "left", no_wrap=name != "every seed")
-    for row in grouped:
-        table.add_row(*(escape(show(row)) for show in columns.values()))
+    for cell in cells:
+        table.add_row(*(escape(show(cell)) for show in columns.values()))
     return table
 
 
@@ -100,10 +79,16 @@ def markdown_table(runs: Sequence[RunResult]) -> str:
     lines = [
         f"| {' | '.join(COLUMNS)} |",
         f"|{'|'.join('--:' if name in NUMBERS else ':--' for name in COLUMNS)}|",
-        *(f"| {' | '.join(cell(row) for cell in COLUMNS.values())} |" for row in rows(runs)),
+        *(f"| {' | '.join(show(cell) for show in COLUMNS.values())} |" for cell in Findings.of(runs, {}).cells),
     ]
     origin = [f"- {name}: {', '.join(values)}" for name, values in origins(runs).items()]
     return "\n".join([*lines, "", caption(runs), "", *origin, ""])
+
+
+def score(estimate: Estimate) -> str:
+    """The mean score, with its 95 % interval where there are seeds enough."""
+    bounds = f"n<{FEWEST_SEEDS}" if estimate.low is None else f"{estimate.low:.2f}, {estimate.high:.2f}"
+    return f"{estimate.value:.2f} [{bounds}]"
 
 
 def caption(runs: Sequence[RunResult]) -> str:
@@ -113,37 +98,6 @@ def caption(runs: Sequence[RunResult]) -> str:
         f"Score: the last model over {episodes} evaluation episodes per seed, mean over seeds "
         "with the 95 % percentile-bootstrap interval of the mean."
     )
-
-
-def origins(runs: Sequence[RunResult]) -> dict[str, list[str]]:
-    """Where the runs come from; more than one value where they differ."""
-    records = [run.record for run in runs]
-    versions = {name: distinct(record["versions"][name] for record in records) for name in records[0]["versions"]}
-    return {
-        "steps": distinct(record["timesteps"] for record in records),
-        "seeds": distinct(run.config.seed for run in runs),
-        "commit": distinct(commit(record) for record in records),
-        "hardware": distinct(hardware(record) for record in records),
-        **versions,
-        "command": distinct(record["command"] for record in records),
-    }
-
-
-def distinct(values: Any) -> list[str]:
-    """Each value once, as text, in the order of first appearance."""
-    return list(dict.fromkeys(map(str, values)))
-
-
-def commit(record: dict[str, Any]) -> str:
-    """The commit of a run, marked where files differed from it."""
-    return f"{record['commit']}{' with changes' if record['modified'] else ''}"
-
-
-def hardware(record: dict[str, Any]) -> str:
-    """The machine of a run, in words."""
-    machine = record["hardware"]
-    threads = f"{record['torch_threads']} torch threads"
-    return f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {threads}, {record['device']}"
 
 
 def write_csv(runs: Sequence[RunResult], path: Path) -> None:

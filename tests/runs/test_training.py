@@ -1,8 +1,10 @@
 """A configuration becomes a run folder."""
 
 import json
+import math
 import re
 from collections.abc import Callable
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -10,9 +12,9 @@ import torch
 
 from memagents.runs import training
 from memagents.runs.config import TrainConfig
-from memagents.runs.models import load_model
+from memagents.runs.models import build_env, load_model
 from memagents.runs.results import RunResult
-from memagents.runs.training import evaluate_run, train
+from memagents.runs.training import declared_bounds, evaluate_run, train
 
 TIMING = ("time/fps", "time/time_elapsed")
 Tiny = Callable[..., TrainConfig]
@@ -33,6 +35,25 @@ def test_the_same_seed_gives_the_same_metrics_parameters_and_evaluation(algo, ti
     ours, theirs = (load_model(result).policy.state_dict() for result in (first, second))
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_run_records_what_its_agent_keeps_and_the_bounds_its_environment_declares(finished):
+    assert finished.state_bytes == 4 * 4  # a GRU of 4 units, in float32
+    assert finished.bounds == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("backend", ["batched", "dummy", "subproc"])
+def test_bounds_are_asked_for_wherever_environments_live(backend, tiny: Tiny):
+    with closing(build_env(tiny(backend=backend, last_action_reward=True), n_envs=2, seed=0)) as env:
+        assert declared_bounds(env) == {"best_return": 1.0, "memoryless_return": 0.0}
+
+
+def test_environments_need_not_declare_bounds_nor_mean_the_same_by_their_names(tiny: Tiny):
+    with closing(build_env(tiny(env="CartPole-v1", env_kwargs={}), n_envs=2, seed=0)) as env:
+        assert declared_bounds(env) == {}
+        env.set_attr("best_return", "none so far")
+        env.set_attr("memoryless_return", math.inf)
+        assert declared_bounds(env) == {}
 
 
 def test_another_seed_gives_other_metrics(finished, tiny: Tiny):

@@ -16,16 +16,23 @@ MakeRun = Callable[..., RunResult]
 
 @pytest.fixture
 def make_run(tmp_path: Path) -> MakeRun:
-    """Writes the folder of a finished run with a given score and learning curve."""
+    """Writes the folder of a finished run with a given score and learning curve, and more for its record."""
 
-    def make(score: float, curve: dict[int, float] | None = None, *, success: bool = True, **cell: object) -> RunResult:
+    def make(
+        score: float,
+        curve: dict[int, float] | None = None,
+        *,
+        success: bool = True,
+        record: dict[str, object] | None = None,
+        **cell: object,
+    ) -> RunResult:
         cell = {"env": "memagents_envs:MemAgents/TMaze-v0"} | cell
         config = TrainConfig(**cell)
         config = TrainConfig(**cell, folder=tmp_path / cell_folder(config))
         folder = RunFolder(config.run_folder)
-        with folder.recording(config) as record:
-            record |= {"parameters": 1234, "timesteps": 1000, "seconds": 0.5, "steps_per_second": 2000.0}
-            record |= {"device": "cpu", "torch_threads": 1}
+        with folder.recording(config) as recorded:
+            recorded |= {"parameters": 1234, "timesteps": 1000, "seconds": 0.5, "steps_per_second": 2000.0}
+            recorded |= {"device": "cpu", "torch_threads": 1, **(record or {})}
         wins = round(100 * score)
         evaluation = Evaluation(
             seed=1,
@@ -35,8 +42,8 @@ def make_run(tmp_path: Path) -> MakeRun:
             successes=[True] * wins + [False] * (100 - wins) if success else None,
         )
         folder.evaluation_file.write_text(json.dumps(evaluation.to_json()))
-        metric = "rollout/success_rate" if success else "rollout/ep_rew_mean"
-        rows = [json.dumps({"timesteps": steps, metric: value}) for steps, value in (curve or {}).items()]
+        metrics = ["rollout/ep_rew_mean", *(["rollout/success_rate"] if success else [])]
+        rows = [json.dumps({"timesteps": steps} | dict.fromkeys(metrics, v)) for steps, v in (curve or {}).items()]
         folder.metrics_file.write_text("\n".join(rows))
         return RunResult.load(folder.path)
 

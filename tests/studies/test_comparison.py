@@ -69,7 +69,14 @@ def test_a_study_is_a_folder_with_all_runs_and_a_report(study):
     done = compare(CompareConfig(**TINY, folder=study))
     assert [run.config.memory for run in done.runs] == ["none", "gru"]
     assert done.failures == {}
-    assert {path.name for path in study.iterdir()} == {"TMaze-v0", "table.md", "runs.csv", "curves.png"}
+    assert {path.name for path in study.iterdir()} == {
+        "TMaze-v0",
+        "report.html",
+        "table.md",
+        "runs.csv",
+        "curves.png",
+        "curves.svg",
+    }
 
 
 def test_finished_runs_are_not_trained_again(study, monkeypatch, capsys):

@@ -8,6 +8,7 @@ from matplotlib.image import imread
 
 from memagents.runs.results import RunResult
 from memagents.studies.curves import choose_looks, draw_small_multiples, on_common_steps
+from memagents.studies.naming import Method
 from memagents.studies.report import markdown_table, print_report, write_report
 
 RISING = {100: 0.1, 200: 0.5, 300: 0.9}
@@ -72,6 +73,22 @@ def test_the_picture_is_drawn_with_one_panel_for_each_environment(runs, tmp_path
     assert len(np.unique(double.reshape(-1, double.shape[2]), axis=0)) > 50
 
 
+def test_the_same_runs_give_the_same_drawing(runs, tmp_path):
+    drawings = []
+    for _ in range(2):
+        write_report(runs, tmp_path)
+        drawings.append((tmp_path / "curves.svg").read_bytes())
+    assert drawings[0] == drawings[1]
+    assert drawings[0].startswith(b"<?xml")
+
+
+def test_environments_that_differ_in_their_arguments_are_not_averaged(make_run):
+    runs = [make_run(score, RISING, env_kwargs={"corridor_length": n}, seed=n) for n, score in ((10, 0.9), (30, 0.5))]
+    _, *rows = cells(markdown_table(runs))
+    assert [row[0] for row in rows] == ["TMaze-v0, corridor_length=10", "TMaze-v0, corridor_length=30"]
+    assert [row[5] for row in rows] == ["0.90", "0.50"]
+
+
 def test_a_run_too_short_for_a_curve_does_not_spoil_the_picture(make_run, tmp_path):
     write_report([make_run(0.5, {}), make_run(0.5, {100: 0.5}, memory="none")], tmp_path)
     assert (tmp_path / "curves.png").exists()
@@ -92,8 +109,8 @@ def test_curves_of_different_lengths_are_compared_where_all_have_values():
     assert scores[:, [0, -1]] == pytest.approx(np.array([[0.5, 1.5], [1.0, 3.0]]))
 
 
-def test_every_curve_looks_different(make_run):
-    grid = [make_run(0.5, memory=f"memory{i}", algo=algo) for i in range(14) for algo in ("ppo", "a2c")]
+def test_every_curve_looks_different():
+    grid = [Method(f"memory{i}", algo, "", names_algo=True) for i in range(14) for algo in ("ppo", "a2c")]
     looks = [tuple(look.values()) for look in choose_looks(grid).values()]
     assert len(set(looks[:14])) == 14
     assert len({colour for colour, _ in looks}) == 7
