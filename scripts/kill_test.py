@@ -61,8 +61,13 @@ loaded. At most {lost} steps were lost, with a checkpoint every {every} steps an
 {origin}
 - seeds: 0 for training, 1,000,000 and on for evaluation
 
-`kills.csv` has every kill, `summary.json` the configurations and all hashes. [resume.md](resume.md) has every memory,
-killed three times.
+`kills.csv` has every kill, `summary.json` the configurations and all hashes. Beside this page:
+
+- [resume.md](resume.md): every memory, with both algorithms in three environments, killed three times
+- [fuzz.md](fuzz.md): damaged files and configurations, and what they are answered with
+- [disk_full.md](disk_full.md): what becomes of a run when the disk is full
+- [memory.md](memory.md): resident memory over an hour of training
+- [checkpoints.md](checkpoints.md) and [boundaries.md](boundaries.md): what all this costs
 
 What this does not show: power cuts, which lose what the system has not written yet; network file systems; GPUs;
 environments whose state cannot be written as plain values, which begin new episodes instead.
