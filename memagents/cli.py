@@ -181,6 +181,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"memagents: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"memagents: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt as stopped:
         print(f"memagents: {str(stopped) or 'interrupted'}", file=sys.stderr)
         return getattr(stopped, "exit_code", 130)

@@ -62,7 +62,7 @@ class NonFiniteUpdate(MemagentsError, ValueError):
 
 
 class CheckpointError(MemagentsError):
-    """A model file or checkpoint cannot be read or written."""
+    """A model file, a checkpoint or a file of a run cannot be read or written."""
 
 
 class EmptyFileError(CheckpointError, ValueError):
@@ -78,7 +78,7 @@ class NotAModelFileError(CheckpointError, ValueError):
 
 
 class DamagedFileError(CheckpointError, ValueError):
-    """The contents are not those that were written: a size or a hash differs."""
+    """The contents are not those that were written: a size or a hash differs, or they say what no file of ours says."""
 
 
 class NewerSchemaError(CheckpointError, ValueError):
@@ -86,7 +86,7 @@ class NewerSchemaError(CheckpointError, ValueError):
 
 
 class MissingPartError(CheckpointError, ValueError):
-    """A part that a file of this kind has is not in it."""
+    """A part that a file of this kind has is not in it, or a file that a run has is not in its folder."""
 
 
 class UnsafePartError(CheckpointError, ValueError):

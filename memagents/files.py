@@ -1,10 +1,38 @@
-"""Files that are the old ones or the new ones, never half of either, even if the machine loses power."""
+"""Files that are the old ones or the new ones, never half of either, even if the machine loses power.
 
+And reading them, when they may hold anything.
+"""
+
+import json
 import os
-from contextlib import suppress
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
 from pathlib import Path
+from typing import Any
 
-from memagents.errors import CheckpointWriteError
+from memagents.errors import CheckpointWriteError, DamagedFileError, MemagentsError, MissingPartError
+
+ADVICE = {
+    **dict.fromkeys((ENOSPC, EDQUOT), "Make room, and go on"),
+    **dict.fromkeys((EACCES, EPERM, EROFS), "Allow it, or choose another folder"),
+}
+"""What to do about an error of the system's, by its number."""
+
+
+@contextmanager
+def writing(path: object) -> Iterator[None]:
+    """What the system refuses inside becomes a CheckpointWriteError that names the file and says what to do."""
+    try:
+        yield
+    # The latter for a name that no file can have.
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        advice = ADVICE.get(getattr(error, "errno", 0), "Choose another folder")
+        raise CheckpointWriteError(
+            f"cannot write {path}: {reason}; what was written before is still there. {advice}"
+        ) from error
 
 
 def write_file(path: Path, contents: bytes) -> None:
@@ -15,17 +43,17 @@ def write_file(path: Path, contents: bytes) -> None:
             then what was there before, whole; or the new file, if only its name could not be made to last.
     """
     partial = path.with_name(f".{path.name}.partial")
+    discard(partial)  # which a process that was killed may have left, or somebody as a link to elsewhere
     try:
-        with partial.open("wb") as file:
-            file.write(contents)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-        sync_folder(path.parent)
-    except OSError as error:
+        with writing(path):
+            with partial.open("xb") as file:
+                file.write(contents)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+            sync_folder(path.parent)
+    finally:
         discard(partial)
-        reason = error.strerror or str(error)
-        raise CheckpointWriteError(f"cannot write {path}: {reason}; what was written before is still there") from error
 
 
 def sync_file(path: Path) -> None:
@@ -34,11 +62,8 @@ def sync_file(path: Path) -> None:
     Raises:
         CheckpointWriteError: if that fails.
     """
-    try:
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise CheckpointWriteError(f"cannot write {path}: {error.strerror or error}") from error
+    with writing(path), path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
@@ -56,3 +81,45 @@ def discard(path: Path) -> None:
     """Removes a file if that is possible: it is in nobody's way."""
     with suppress(OSError):
         path.unlink(missing_ok=True)
+
+
+@contextmanager
+def reading(name: object) -> Iterator[None]:
+    """Whatever fails inside fails because of what stands in a file, and becomes a DamagedFileError that names the file.
+
+    Errors of this package pass: they know better what is wrong.
+    """
+    try:
+        yield
+    except MemagentsError:
+        raise
+    except Exception as error:
+        raise DamagedFileError(f"{name} cannot be read: {type(error).__name__}: {error}") from error
+
+
+def check_file(path: Path) -> None:
+    """Raises MissingPartError if there is no file, and DamagedFileError if there is anything else in its place.
+
+    Links count as something else, for what is written through them arrives elsewhere; and who reads from a pipe or a
+    device may wait for ever.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except OSError as error:
+        raise MissingPartError(f"{path} cannot be found: {error.strerror or error}") from error
+    if not stat.S_ISREG(mode):
+        raise DamagedFileError(f"{path} is no ordinary file but a folder, a link, a pipe or a device; move it away")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a JSON file holds, if that is an object.
+
+    Raises:
+        CheckpointError: if there is no file, or it cannot be read.
+    """
+    check_file(path)
+    with reading(path):
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(value, dict):
+            raise DamagedFileError(f"{path} holds a {type(value).__name__}, not an object with names")
+        return value

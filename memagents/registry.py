@@ -3,7 +3,9 @@
 import difflib
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
+from typing import Any, Generic, TypeVar
+
+from memagents.kinds import check_kinds
 
 T = TypeVar("T")
 AnyClass = TypeVar("AnyClass", bound=type)
@@ -64,25 +66,9 @@ class Registry(Generic[T]):
         The message lists the valid names, or what the value can be.
         """
         valid = self.options(name)
-        for option, value in options.items():
+        for option in options:
             if option not in valid:
                 known = ", ".join(valid) or "none at all"
                 raise ValueError(f"{self.kind} {name!r} has no option {option!r}; its options are: {known}")
-            kind = valid[option].annotation
-            if not fits(value, kind):
-                raise ValueError(f"{self.kind} {name!r}: {option} must be {expected(kind)}, got {value!r}")
-
-
-def fits(value: Any, kind: Any) -> bool:
-    """Whether a value is of the kind an option is annotated with; kinds that are not known here are let through."""
-    if get_origin(kind) is Literal:
-        return value in get_args(kind)
-    if kind in (int, float):
-        return isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
-    return isinstance(value, kind) if kind in (bool, str) else True
-
-
-def expected(kind: Any) -> str:
-    """What a value of that kind can be, in words."""
-    choices = (True, False) if kind is bool else get_args(kind)
-    return f"one of {', '.join(map(str, choices))}" if choices else f"of type {kind.__name__}"
+        kinds = {option: parameter.annotation for option, parameter in valid.items()}
+        check_kinds(options, kinds, where=f"{self.kind} {name!r}: ")

@@ -2,13 +2,17 @@
 
 import csv
 import importlib
+import pickle
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from memagents.encoders import list_encoders
+from memagents.errors import DamagedFileError
 from memagents.runs.validation import check_config
 from memagents.studies.comparison import cells
 
@@ -90,3 +94,32 @@ def test_a_run_that_is_killed_three_times_is_compared_once(tmp_path, monkeypatch
     monkeypatch.setattr(matrix, "fingerprint", lambda result: {"parameters": result.folder.name})
     assert matrix.main([*case, *folders]) == 1
     assert "| gru | NO |" in (tmp_path / "resume.md").read_text(encoding="utf-8")
+
+
+def test_the_fuzzer_tries_every_kind_of_damage_once_and_finds_nothing(tmp_path):
+    script, folder = SCRIPTS[0].parent / "fuzz.py", tmp_path / "results"
+    kinds = 101
+    command = [sys.executable, script, "--cases", str(kinds), "--minutes", "30", "--folder", folder]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with (folder / "fuzz.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len({(row["area"], row["damage"]) for row in rows}) == sum(int(row["cases"]) for row in rows) == kinds
+    assert {row["finding"] for row in rows} == {"False"}
+    assert {row["outcome"] for row in rows} >= {"works", "DamagedFileError", "PickleRefusedError", "UnsafePartError"}
+
+
+def test_the_fuzzer_notices_errors_of_no_kind_of_ours_and_what_must_not_happen(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(SCRIPTS[0].parent)
+    cases = importlib.import_module("fuzz_cases")
+    assert cases.is_documented(DamagedFileError("run.json cannot be read: it is empty"))
+    assert not cases.is_documented(KeyError("a name that is long enough to be a text"))
+    assert not cases.is_documented(ValueError("raised here, and so by nobody of ours"))
+    watch = importlib.import_module("fuzz_watch").Watch(tmp_path)
+    with watch:
+        pickle.loads(pickle.dumps(SCRIPTS[0]))
+        (tmp_path / "inside").write_text("allowed")
+    assert [event.split()[0] for event in watch.forbidden][:1] == ["pickle.find_class"]
+    with watch:
+        (tmp_path.parent / f"{tmp_path.name}-outside").write_text("not allowed")
+    assert [event.split()[0] for event in watch.forbidden] == ["open"]

@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
@@ -25,6 +24,7 @@ from memagents.agents.encoding import Decoder, Encoder
 from memagents.errors import (
     DamagedFileError,
     EmptyFileError,
+    MemagentsError,
     MissingPartError,
     NewerSchemaError,
     NotAModelFileError,
@@ -32,6 +32,8 @@ from memagents.errors import (
     TruncatedFileError,
     UnsafePartError,
 )
+from memagents.files import reading
+from memagents.kinds import check_kinds
 
 SCHEMA = 1
 """Of the file as a whole. A reader takes this and earlier ones."""
@@ -85,18 +87,17 @@ class Archive:
             CheckpointError: see `Decoder.decode`.
         """
         encoded, decoder = self.encoded(section, classes)
-        return decoder.decode(encoded)
+        with reading(f"{self.name}: section {section!r}"):
+            return decoder.decode(encoded)
 
     def encoded(self, section: str, classes: Mapping[str, type] | None = None) -> tuple[Any, Decoder]:
         """A section as JSON, and what decodes it."""
         for part in (f"{section}.json", f"{section}.safetensors"):
             if part not in self.parts:
                 raise MissingPartError(f"{self.name} has no part {part!r}; it has {', '.join(self.parts)}")
-        try:
+        with reading(f"{self.name}: section {section!r}"):
             tensors = load_tensors(self.parts[f"{section}.safetensors"])
             return json.loads(self.parts[f"{section}.json"]), Decoder(tensors, classes)
-        except (ValueError, RecursionError, SafetensorError) as error:
-            raise DamagedFileError(f"{self.name}: section {section!r} cannot be read: {error}") from error
 
 
 def read_archive(file: io.BufferedIOBase, name: str) -> Archive:
@@ -107,7 +108,7 @@ def read_archive(file: io.BufferedIOBase, name: str) -> Archive:
     """
     start = first_bytes(file)
     if not start:
-        raise EmptyFileError(f"{name} is empty")
+        raise EmptyFileError(f"{name} is empty: its writing never began, or the disk was full")
     if start.startswith(b"\x80"):
         raise PickleRefusedError(f"{name} is a pickle, which can run any code when it is read")
     if not start.startswith(b"PK\x03\x04"):
@@ -116,15 +117,18 @@ def read_archive(file: io.BufferedIOBase, name: str) -> Archive:
         raise TruncatedFileError(f"{name} breaks off before its end: it was not written or copied whole")
     try:
         with zipfile.ZipFile(file) as archive:
-            return verified(archive, name)
+            return verified(archive, name, size=file.seek(0, io.SEEK_END))
+    except MemagentsError:
+        raise
     # What zipfile raises depends on which byte is wrong.
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError, UnicodeError) as error:
+    except Exception as error:
         raise DamagedFileError(f"{name} is damaged: {error}") from error
 
 
-def verified(archive: zipfile.ZipFile, name: str) -> Archive:
-    """The parts of an open archive, if they are what its manifest says."""
+def verified(archive: zipfile.ZipFile, name: str, size: int) -> Archive:
+    """The parts of an open archive of so many bytes, if they are what its manifest says."""
     check_names(archive, name)
+    check_sizes(archive, name, size)
     manifest = read_manifest(archive, name)
     table, parts = manifest.pop("parts"), {}
     if extra := sorted(set(archive.namelist()) - {MANIFEST, *table}):
@@ -140,6 +144,13 @@ def verified(archive: zipfile.ZipFile, name: str) -> Archive:
             )
         parts[part] = contents
     return Archive(name, manifest, parts)
+
+
+def check_sizes(archive: zipfile.ZipFile, name: str, size: int) -> None:
+    """Refuses parts that say they hold more than the file does: they lie inside each other, or lie."""
+    claimed = sum(max(part.file_size, part.compress_size) for part in archive.infolist())
+    if claimed > size:
+        raise UnsafePartError(f"{name} has {size:,} bytes, and its parts claim {claimed:,}")
 
 
 def check_names(archive: zipfile.ZipFile, name: str) -> None:
@@ -163,20 +174,16 @@ def read_manifest(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
     """What the file says of itself, if this version can read it."""
     if MANIFEST not in archive.namelist():
         raise MissingPartError(f"{name} has no {MANIFEST}, so it is no model of this package")
-    try:
-        manifest = json.loads(archive.read(MANIFEST))
-        schema, table = manifest["schema"], manifest["parts"]
-        sound = isinstance(schema, int) and all(isinstance(row, dict) for row in table.values())
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DamagedFileError(f"{name}: {MANIFEST} cannot be read: {error!r}") from error
-    if not sound:
-        raise DamagedFileError(f"{name}: {MANIFEST} has no table of parts")
+    with reading(f"{name}: {MANIFEST}"):
+        manifest: dict[str, Any] = json.loads(archive.read(MANIFEST))
+        schema = manifest["schema"]
+        check_kinds(manifest, {"schema": int, "parts": dict[str, Any], "versions": dict[str, Any]})
+        check_kinds(manifest["parts"], dict.fromkeys(manifest["parts"], dict[str, Any]), where="parts: ")
     if schema > SCHEMA:
         raise NewerSchemaError(
             f"{name} has schema {schema}, and this version of memagents reads up to {SCHEMA}; it was written by "
             f"version {manifest.get('versions', {}).get('memagents', 'unknown')}: install that or a later one"
         )
-    assert isinstance(manifest, dict)
     return manifest
 
 

@@ -1,19 +1,44 @@
 """What the algorithms are called with: checked before an environment is built, and chosen where nothing is said."""
 
+import inspect
 import math
 import warnings
+from collections.abc import Mapping
 from typing import Any, TypeAlias, get_args
 
 from memagents.agents.policies import CriticMemory, MemoryActorCriticPolicy
+from memagents.kinds import check_kinds
 from memagents.memories.registry import check_memory_options
 
 PolicyArgument: TypeAlias = str | type[MemoryActorCriticPolicy]
+
+COUNTS = (
+    *("n_steps", "n_envs", "batch_size", "n_epochs", "sequence_length"),
+    *("stats_window_size", "_stats_window_size", "_derived_batch_size"),
+)
+"""Arguments and attributes that are at least 1."""
+
+
+def argument_kinds(cls: type) -> dict[str, Any]:
+    """The annotations of all arguments that a class can be made with, those it hands on to its parents too."""
+    makers = [vars(parent)["__init__"] for parent in reversed(cls.__mro__[:-1]) if "__init__" in vars(parent)]
+    parameters = (parameter for maker in makers for parameter in inspect.signature(maker).parameters.values())
+    return {parameter.name: parameter.annotation for parameter in parameters}
+
+
+def check_options(cls: type, options: Mapping[str, Any]) -> None:
+    """Raises ValueError for an argument of a kind that `cls` does not take, and for counts below 1."""
+    check_kinds(options, argument_kinds(cls))
+    for name in COUNTS:
+        if (count := options.get(name)) is not None and count < 1:
+            raise ValueError(f"{name} must be at least 1, got {count}")
 
 
 def default_batch_size(sequence_length: int, rollout_size: int) -> int:
     """Whole sequences in equal minibatches, as near to four of them as their number allows."""
     num_sequences = rollout_size // sequence_length
-    divisors = (count for count in range(1, num_sequences + 1) if num_sequences % count == 0)
+    # One is a divisor of every number, so the nearest to four is seven at most.
+    divisors = (count for count in range(1, min(num_sequences, 7) + 1) if num_sequences % count == 0)
     return rollout_size // min(divisors, key=lambda count: abs(count - 4))
 
 

@@ -7,6 +7,13 @@ from stable_baselines3.common.distributions import CategoricalDistribution
 from torch import Tensor
 from torch.distributions import Categorical
 
+from memagents.errors import NonFiniteAction
+
+UNDEFINED = (
+    "no action can be chosen, for the network's outputs are NaN or infinite; no environment has seen one. Lower the "
+    "learning_rate, and bring observations and rewards near 1"
+)
+
 
 class LeanCategoricalDistribution(CategoricalDistribution):
     """SB3's categorical distribution, by the same operations, without an object of torch's around them.
@@ -30,8 +37,15 @@ class LeanCategoricalDistribution(CategoricalDistribution):
         """Nothing is kept: SB3's constructor has none to set."""
 
     def sample(self) -> Tensor:
-        """An action for each row, `[S]`."""
-        return torch.multinomial(self.logits.softmax(-1), 1, replacement=True).squeeze(-1)
+        """An action for each row, `[S]`.
+
+        Raises:
+            NonFiniteAction: if there is nothing to choose by.
+        """
+        try:
+            return torch.multinomial(self.logits.softmax(-1), 1, replacement=True).squeeze(-1)
+        except RuntimeError as error:
+            raise NonFiniteAction(UNDEFINED) from error
 
     def mode(self) -> Tensor:
         """The likeliest action of each row, `[S]`."""

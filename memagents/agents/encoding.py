@@ -16,7 +16,8 @@ from gymnasium import spaces
 from stable_baselines3.common.utils import ConstantSchedule, FloatSchedule, LinearSchedule
 from torch import Tensor
 
-from memagents.errors import CheckpointError, DamagedFileError, MissingObjectError, PickleRefusedError
+from memagents.errors import DamagedFileError, MissingObjectError, PickleRefusedError
+from memagents.files import reading
 
 TAG = "$"
 
@@ -149,12 +150,8 @@ class Decoder:
             raise PickleRefusedError("a value in the file is a pickle, which is never read")
         if TAG not in value:
             return {key: self.decode(item) for key, item in value.items()}
-        try:
+        with reading(f"a {value[TAG]!r} in the file"):
             return self._decode_tagged(value[TAG], value)
-        except CheckpointError:
-            raise
-        except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
-            raise DamagedFileError(f"the file holds a {value[TAG]!r} that cannot be read: {error!r}") from error
 
     def _decode_tagged(self, kind: str, value: dict[str, Any]) -> Any:
         if kind in ("tensor", "array", "scalar"):
@@ -187,7 +184,10 @@ class Decoder:
             arguments["shape"] = arguments["low"].shape
         if cls is spaces.Dict:  # an unordered one would be sorted
             arguments["spaces"] = OrderedDict(arguments["spaces"])
-        return cls(*arguments.values()) if cls in (FloatSchedule, ConstantSchedule) else cls(**arguments)
+        built: Any = cls(*arguments.values()) if cls in (FloatSchedule, ConstantSchedule) else cls(**arguments)
+        if kind in SCHEDULES and not all(math.isfinite(built(left)) for left in (1.0, 0.0)):
+            raise DamagedFileError(f"the file holds a {kind} of numbers that are not finite")
+        return built
 
 
 def like(template: Any, value: Any) -> Any:

@@ -11,13 +11,19 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 from memagents.agents.boundaries import Boundary, check_finite
 from memagents.agents.observation_parts import as_batch
 from memagents.agents.serialization import ModelFile, open_archive
-from memagents.errors import DamagedFileError, NonFiniteReward
+from memagents.errors import NonFiniteReward
+from memagents.files import reading
+from memagents.kinds import check_kinds
 
 SECTION = "normalization"
 """Where model files keep it."""
 
-SETTINGS = ("norm_obs", "norm_obs_keys", "norm_reward", "clip_obs", "clip_reward", "gamma", "epsilon")
-"""Arguments of `VecNormalize`, which are attributes too."""
+SETTINGS: dict[str, Any] = {
+    **dict.fromkeys(("norm_obs", "norm_reward"), bool),
+    **dict.fromkeys(("clip_obs", "clip_reward", "gamma", "epsilon"), float),
+    "norm_obs_keys": list[str] | None,
+}
+"""Arguments of `VecNormalize`, which are attributes too, and their kinds."""
 
 
 class CheckedVecEnv(VecEnvWrapper):
@@ -87,8 +93,13 @@ def normalization_of(env: VecNormalize) -> dict[str, Any]:
 
 
 def set_normalization(env: VecNormalize, saved: dict[str, Any]) -> None:
-    """Makes `env` normalise with the statistics of another one."""
-    env.obs_rms, env.ret_rms = with_moments(saved["observations"]), with_moments(saved["rewards"])
+    """Makes `env` normalise with the statistics of another one.
+
+    Raises:
+        ValueError: for statistics of other observations, or that nothing can be divided by.
+    """
+    env.obs_rms = with_moments(saved["observations"], vars(env).get("obs_rms", {}))
+    env.ret_rms = with_moments(saved["rewards"], env.ret_rms)
 
 
 def moments_of(statistics: Any) -> Any:
@@ -98,12 +109,16 @@ def moments_of(statistics: Any) -> Any:
     return [statistics.mean, statistics.var, statistics.count]
 
 
-def with_moments(moments: Any) -> Any:
-    """The statistics that have these moments."""
-    if isinstance(moments, dict):
-        return {key: with_moments(part) for key, part in moments.items()}
+def with_moments(moments: Any, alike: Any) -> Any:
+    """The statistics that have these moments; `alike` are some of the same shapes."""
+    if isinstance(alike, dict):
+        return {key: with_moments(moments[key], part) for key, part in alike.items()}
     statistics = RunningMeanStd()
     statistics.mean, statistics.var, statistics.count = moments
+    for name in ("mean", "var", "count"):
+        value, shape = np.asarray(getattr(statistics, name), float), np.shape(getattr(alike, name))
+        if value.shape != shape or not np.isfinite(value).all() or (name != "mean" and (value < 0).any()):
+            raise ValueError(f"expected a {name} of shape {shape}, finite and not negative, got {value}")
     return statistics
 
 
@@ -123,13 +138,12 @@ def load_vec_normalize(path: ModelFile, venv: VecEnv, *, training: bool = False)
     """
     archive = open_archive(path, suffix="zip")
     saved = archive.section(SECTION)
-    try:
+    with reading(f"{archive.name}: section {SECTION!r}"):
         expected, settings = saved["observation_space"], saved["settings"]
+        check_kinds(settings, SETTINGS)
         if venv.observation_space == expected:
             settings = settings | {"norm_reward": settings["norm_reward"] and training}
             env = VecNormalize(CheckedVecEnv(venv), training=training, **settings)
             set_normalization(env, saved)
             return env
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DamagedFileError(f"{archive.name}: section {SECTION!r} cannot be read: {error!r}") from error
     raise ValueError(f"{archive.name} normalises observations of {expected}, got those of {venv.observation_space}")

@@ -18,11 +18,13 @@ from stable_baselines3.common.utils import get_device
 from torch import Tensor
 from torch.optim import Adam
 
-from memagents.agents.distributions import LeanCategoricalDistribution
-from memagents.agents.sequences import AgentState, Sequences
-from memagents.agents.serialization import ModelFile, complete, load_policy, save_policy
+from memagents.agents.distributions import UNDEFINED, LeanCategoricalDistribution
+from memagents.agents.parameters import with_parameters
+from memagents.agents.sequences import AgentState, Sequences, unroll
+from memagents.agents.serialization import ModelFile, load_policy, save_policy
 from memagents.agents.state_arrays import from_arrays, starts_of_rows, to_arrays
-from memagents.errors import PickleRefusedError
+from memagents.errors import NonFiniteAction, PickleRefusedError
+from memagents.files import reading
 from memagents.memories import Memory, State, make_memory
 
 CriticMemory: TypeAlias = Literal["shared", "separate", "none"]
@@ -208,18 +210,25 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
         features = self.extract_features(sequences.observations)
         pi_features, vf_features = features if isinstance(features, tuple) else (features, features)
         starts, state = sequences.episode_starts, sequences.state
-        remembered, actor = _unroll(self.memory, pi_features, starts, state.actor)
+        remembered, actor = unroll(self.memory, pi_features, starts, state.actor)
         latent_pi = self.mlp_extractor.forward_actor(remembered)
         critic = state.critic
         if self.critic_memory is not None:
-            remembered, critic = _unroll(self.critic_memory, vf_features, starts, state.critic)
+            remembered, critic = unroll(self.critic_memory, vf_features, starts, state.critic)
         return latent_pi, self.mlp_extractor.forward_critic(remembered), AgentState(actor, critic)
+
+    def _get_action_dist_from_latent(self, latent_pi: Tensor) -> Distribution:
+        try:
+            return super()._get_action_dist_from_latent(latent_pi)
+        # Torch's distributions look at what they are made of.
+        except ValueError as error:
+            raise NonFiniteAction(UNDEFINED) from error
 
     def _act(self, sequences: Sequences) -> tuple[Float[Tensor, "LS H"], State]:
         """`_remember` for the actor alone."""
         obs = sequences.observations
         features = super(ActorCriticPolicy, self).extract_features(obs, self.pi_features_extractor)
-        remembered, actor = _unroll(self.memory, features, sequences.episode_starts, sequences.state.actor)
+        remembered, actor = unroll(self.memory, features, sequences.episode_starts, sequences.state.actor)
         return self.mlp_extractor.forward_actor(remembered), actor
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
@@ -256,30 +265,15 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
             CheckpointError: of the kind that says what is wrong with the file; see `memagents.errors`.
         """
         try:
-            arguments, state = load_policy(path)
+            name, arguments, state = load_policy(path)
         except PickleRefusedError:
             if not trust_pickle:
                 raise
             return super().load(path, device)  # type: ignore[arg-type]
-        policy = cls(**arguments, lr_schedule=cls._dummy_schedule)
-        policy.load_state_dict(complete(str(path), state, policy.state_dict()))
+        policy = with_parameters(name, state, lambda: cls(**{**arguments, "lr_schedule": cls._dummy_schedule}))
+        with reading(name):
+            policy.initial_state(1)  # whose size the parameters need not tell
         return policy.to(get_device(device))
-
-
-def _unroll(
-    memory: Memory[Any], features: Float[Tensor, "LS D"], starts: Bool[Tensor, "L S"], state: State
-) -> tuple[Float[Tensor, "LS H"], State]:
-    """Runs a memory over sequences; acting, which is a sequence of one step, takes that step itself.
-
-    The kernels behind `forward` prepare for many steps. Where no episode starts there is nothing to reset either; to
-    ask would make a GPU wait.
-    """
-    if len(starts) > 1:
-        outputs, state = memory(features.view(*starts.shape, -1), starts, state)
-        return outputs.flatten(0, 1), state
-    if starts.is_cuda or starts.any():
-        state = memory.reset(state, starts[0])
-    return memory.step(features, state)
 
 
 class MemoryActorCriticCnnPolicy(MemoryActorCriticPolicy):

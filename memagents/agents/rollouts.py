@@ -1,5 +1,6 @@
 """Rollouts in which an agent remembers: what stands in front of SB3's on-policy algorithms."""
 
+from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 
 from memagents.agents.arguments import check_subclass
+from memagents.agents.attributes import check_array, check_attributes
 from memagents.agents.boundaries import Boundary
 from memagents.agents.buffers import SequenceBuffer
 from memagents.agents.encoding import like
@@ -74,14 +76,35 @@ class MemoryMixin(SavingMixin):
         self.policy_kwargs, self.rollout_buffer_kwargs = policy_kwargs, buffer_kwargs
         self._boundary = Boundary(self.observation_space)
         refuse_non_finite_updates(self.policy, self.policy.optimizer)
-        nothing = self.policy.initial_state(self.n_envs)
-        state = nothing if self._last_obs is None or self._last_state is None else like(nothing, self._last_state)
-        self._last_state = state.map(lambda field: field.to(self.device))
+        self._take_up()
 
     def restore_progress(self, attributes: dict[str, Any]) -> None:
-        """Takes over what training had changed in a saved model, its parameters and optimizer apart."""
+        """Takes over what training had changed in a saved model, its parameters and optimizer apart.
+
+        Raises:
+            ValueError: if these are not the attributes of such a model.
+        """
+        check_attributes(type(self), attributes, never=())
         vars(self).update(attributes)
-        state: AgentState = like(self.policy.initial_state(self.n_envs), self._last_state)
+        self._take_up()
+
+    def _take_up(self) -> None:
+        """Goes on where a saved model stood; where it had not begun, the agent remembers nothing.
+
+        Raises:
+            ValueError: if that was not with so many environments, or not with this memory.
+        """
+        if any(last is None for last in (self._last_obs, self._last_episode_starts, self._last_state)):
+            self._last_obs, self._last_state = None, self.policy.initial_state(self.n_envs)
+            return
+        for part in self._boundary.parts:
+            check_array("_last_obs", part.of(self._last_obs), (self.n_envs, *(part.shape or ())))
+        check_array("_last_episode_starts", self._last_episode_starts, (self.n_envs,), np.dtype(bool))
+        # Of no environments, so that nothing is made of any size before sizes are known to be right.
+        nothing = self.policy.initial_state(0)
+        state: AgentState = like(nothing, self._last_state)
+        for field, of_none in zip(chain(*state), chain(*nothing), strict=True):
+            check_array("_last_state", field, (self.n_envs, *of_none.shape[1:]), of_none.dtype)
         self._last_state = state.map(lambda field: field.to(self.device))
 
     def collect_rollouts(

@@ -8,11 +8,12 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.common.utils import check_for_correct_spaces, get_system_info
 
+from memagents.agents.attributes import check_attributes
 from memagents.agents.finite_updates import check_parameters
 from memagents.agents.normalization import SECTION, normalization_of
+from memagents.agents.parameters import complete, fitting, no_larger_than
 from memagents.agents.serialization import (
     ModelFile,
-    complete,
     known_classes,
     model_sections,
     open_archive,
@@ -20,14 +21,29 @@ from memagents.agents.serialization import (
     print_versions,
     read_model,
     read_parameters,
+    sb3_parameters,
     store,
 )
 from memagents.errors import OtherArchitectureError, PickleRefusedError
+from memagents.files import reading
 
 SelfModel = TypeVar("SelfModel", bound="SavingMixin")
 
 REBUILT = ("lr_schedule",)
 """Attributes that are made anew from others whenever a model is set up."""
+
+NEVER = (
+    *REBUILT,
+    "policy",
+    "env",
+    "device",
+    "rollout_buffer",
+    "_vec_normalize_env",
+    "_logger",
+    "_custom_logger",
+    "_boundary",
+)
+"""Attributes that no file has to say."""
 
 
 class SavingMixin(OnPolicyAlgorithm):
@@ -139,19 +155,23 @@ class SavingMixin(OnPolicyAlgorithm):
                 f"{saved.archive.name} holds a model of {algorithm}, and {cls.__name__} loads those of "
                 f"{cls._algorithm_name()}"
             )
+        with reading(saved.archive.name):
+            check_attributes(cls, attributes, never=NEVER)
+            spaces = attributes["observation_space"], attributes["action_space"]
         policy_kwargs = attributes.get("policy_kwargs")
         if kwargs.get("policy_kwargs", policy_kwargs) != policy_kwargs:
             raise ValueError(f"policy_kwargs must be those of the file, {policy_kwargs}, got {kwargs['policy_kwargs']}")
         if env is not None:
             env = cls._wrap_env(env, attributes.get("verbose", 0))
-            check_for_correct_spaces(env, attributes["observation_space"], attributes["action_space"])
+            check_for_correct_spaces(env, *spaces)
             attributes["n_envs"] = env.num_envs
             if force_reset:
                 attributes["_last_obs"] = None
-        model = cls(attributes["policy_class"], env, device=device, _init_setup_model=False)  # type: ignore[call-arg, arg-type]
-        vars(model).update(attributes | kwargs)
-        model._setup_model()
-        model._take_parameters(saved.parameters, saved.archive.name)
+        with reading(saved.archive.name), no_larger_than(saved.archive.name, saved.parameters["policy"]):
+            model = cls(attributes["policy_class"], env, device=device, _init_setup_model=False)  # type: ignore[call-arg, arg-type]
+            vars(model).update(attributes | kwargs)
+            model._setup_model()
+        model.take_parameters(saved.parameters, saved.archive.name)
         if model.use_sde:
             model.policy.reset_noise()
         return model
@@ -173,20 +193,31 @@ class SavingMixin(OnPolicyAlgorithm):
             return
         try:
             archive = open_archive(load_path_or_dict, suffix="zip")
+            name, parameters = archive.name, dict[str, Any](read_parameters(archive))
         except PickleRefusedError:
-            # SB3 reads the weights of its own files with torch's weights_only, and leaves the pickles alone.
-            super().set_parameters(load_path_or_dict, exact_match, device)  # type: ignore[arg-type]
-            return
-        parameters: dict[str, Any] = read_parameters(archive)
+            name, parameters = "the file", sb3_parameters(load_path_or_dict)
+            if not parameters:
+                raise
         if exact_match:
-            self._take_parameters(parameters, archive.name)
-        else:
+            self.take_parameters(parameters, name)
+            return
+        with reading(name):
             super().set_parameters(parameters, exact_match=False)
 
-    def _take_parameters(self, parameters: dict[str, Any], name: str) -> None:
+    def take_parameters(self, parameters: dict[str, Any], name: str) -> None:
+        """Takes all the parameters of the file `name`, or none if they are not those of such a model.
+
+        Raises:
+            CheckpointError: of the kind that says what is wrong with them.
+        """
         expected = self.get_parameters()["policy"]
-        parameters = parameters | {"policy": complete(name, parameters["policy"], expected)}
+        with reading(name):
+            taken = {
+                **parameters,
+                "policy": complete(name, parameters["policy"], expected),
+                "policy.optimizer": fitting(name, parameters["policy.optimizer"], self.policy.optimizer),
+            }
         try:
-            super().set_parameters(parameters, exact_match=True)
+            super().set_parameters(taken, exact_match=True)
         except (RuntimeError, ValueError, KeyError) as error:
             raise OtherArchitectureError(f"{name} does not fit this model: {error}") from error

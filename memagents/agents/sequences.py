@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from memagents.memories import State, map_state
+from memagents.memories import Memory, State, map_state
 
 
 class AgentState(NamedTuple):
@@ -44,6 +44,22 @@ class Sequences(NamedTuple):
     observations: Tensor | dict[str, Tensor]
     episode_starts: Bool[Tensor, "L S"]
     state: AgentState
+
+
+def unroll(
+    memory: Memory[Any], features: Float[Tensor, "LS D"], starts: Bool[Tensor, "L S"], state: State
+) -> tuple[Float[Tensor, "LS H"], State]:
+    """Runs a memory over sequences; acting, which is a sequence of one step, takes that step itself.
+
+    The kernels behind `forward` prepare for many steps. Where no episode starts there is nothing to reset either; to
+    ask would make a GPU wait.
+    """
+    if len(starts) > 1:
+        outputs, state = memory(features.view(*starts.shape, -1), starts, state)
+        return outputs.flatten(0, 1), state
+    if starts.is_cuda or starts.any():
+        state = memory.reset(state, starts[0])
+    return memory.step(features, state)
 
 
 def map_observation(function: Callable[[Any], Any], observation: Any) -> Any:

@@ -8,14 +8,14 @@ warning, noted, and must be given to `load` as one of `custom_objects`.
 import io
 import warnings
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, TypeAlias
 
 import torch
-from stable_baselines3.common.save_util import open_path
+from stable_baselines3.common.save_util import load_from_zip_file, open_path
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtractor, NatureCNN
 from stable_baselines3.common.utils import get_system_info
@@ -24,18 +24,23 @@ from torch import Tensor, nn
 from memagents.agents.archives import Archive, read_archive, write_archive
 from memagents.agents.encoding import Encoder, NotPlainError
 from memagents.encoders import encoder_class, list_encoders
-from memagents.errors import MissingObjectError, OtherArchitectureError
-from memagents.files import write_file
+from memagents.errors import MissingObjectError, NotAModelFileError, PickleRefusedError
+from memagents.files import reading, write_file
+from memagents.kinds import check_kinds
 
 ModelFile: TypeAlias = str | Path | io.BufferedIOBase
 Classes: TypeAlias = Mapping[str, type]
 
+NO_ACTIVATIONS = ("MultiheadAttention", "GLU", "Softmax2d", "Threshold")
+NO_OPTIMIZERS = ("Optimizer", "LBFGS", "SparseAdam")
+"""What torch has beside activations and optimizers, and what SB3's networks and its `train()` can do nothing with."""
+
 CLASSES: Classes = {
-    **{f"torch.nn.{name}": getattr(nn, name) for name in nn.modules.activation.__all__},
+    **{f"torch.nn.{name}": getattr(nn, name) for name in nn.modules.activation.__all__ if name not in NO_ACTIVATIONS},
     **{
         f"torch.optim.{name}": cls
         for name, cls in vars(torch.optim).items()
-        if isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer)
+        if isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer) and name not in NO_OPTIMIZERS
     },
     **{f"sb3.{cls.__name__}": cls for cls in (RMSpropTFLike, FlattenExtractor, NatureCNN, CombinedExtractor)},
 }
@@ -72,7 +77,7 @@ def model_sections(
         try:
             Encoder(classes).encode(value, name)
             kept[name] = value
-        except NotPlainError as reason:
+        except (NotPlainError, RecursionError) as reason:
             left_out[name] = str(reason)
     if left_out:
         warnings.warn(
@@ -115,16 +120,23 @@ def store(path: ModelFile, contents: bytes, suffix: str = "") -> None:
     write_file(place, contents)
 
 
-def open_archive(path: ModelFile, suffix: str | None = None) -> Archive:
+def open_archive(path: ModelFile, suffix: str = "") -> Archive:
     """Reads and verifies a file of ours.
 
     Raises:
         CheckpointError: of the kind that says what is wrong with the file.
         FileNotFoundError: if there is none, with and without the suffix.
     """
-    file = open_path(path, "r", suffix=suffix)
-    with file if isinstance(path, str | Path) else nullcontext():
-        return read_archive(file, str(path) if isinstance(path, str | Path) else "the file")
+    if not isinstance(path, str | Path):
+        return read_archive(open_path(path, "r"), "the file")
+    place = Path(path)
+    if suffix and not place.exists():
+        place = place.with_name(f"{place.name}.{suffix}")
+    # Whoever reads from a pipe or a device may wait for ever.
+    if place.exists() and not place.is_file():
+        raise NotAModelFileError(f"{place} is no file, but a folder, a pipe or a device")
+    with place.open("rb") as file:
+        return read_archive(file, str(path))
 
 
 def read_model(path: ModelFile, classes: Classes, custom_objects: dict[str, Any] | None = None) -> SavedModel:
@@ -144,13 +156,16 @@ def read_model(path: ModelFile, classes: Classes, custom_objects: dict[str, Any]
         raise ValueError(f"custom_objects must be a dict or None, got {custom_objects!r}")
     archive, given = open_archive(path, suffix="zip"), custom_objects or {}
     model, decoder = archive.encoded("model", classes)
-    saved, left_out = model["attributes"], model["left_out"]
+    with reading(archive.name):
+        saved, left_out = model["attributes"], model["left_out"]
+        check_kinds(model, {"attributes": dict[str, Any], "left_out": dict[str, Any]})
     if missing := [name for name in left_out if name not in given]:
         raise MissingObjectError(
             f"{archive.name} could not hold {', '.join(missing)} ({'; '.join(left_out[name] for name in missing)}): "
             f"give what is missing to load(..., custom_objects={{{', '.join(f'{name!r}: ...' for name in missing)}}})"
         )
-    attributes = {name: given[name] if name in given else decoder.decode(value) for name, value in saved.items()}
+    with reading(archive.name):
+        attributes = {name: given[name] if name in given else decoder.decode(value) for name, value in saved.items()}
     attributes |= {name: given[name] for name in left_out}
     return SavedModel(attributes, read_parameters(archive), archive)
 
@@ -158,6 +173,24 @@ def read_model(path: ModelFile, classes: Classes, custom_objects: dict[str, Any]
 def read_parameters(archive: Archive) -> dict[str, dict[str, Any]]:
     """The state dicts of a model file, as `set_parameters` takes them."""
     return {"policy": archive.section("policy"), "policy.optimizer": archive.section("optimizer")}
+
+
+def sb3_parameters(path: ModelFile) -> dict[str, Any]:
+    """The state dicts of a file of SB3, as `set_parameters` takes them; none if it is no such file.
+
+    SB3 reads them with torch's `weights_only`, and leaves the pickles alone.
+
+    Raises:
+        PickleRefusedError: if they hold more than tensors.
+        DamagedFileError: if they cannot be read.
+    """
+    with reading("the file"):
+        try:
+            return load_from_zip_file(path, load_data=False)[1]
+        except UnpicklingError as error:
+            raise PickleRefusedError(
+                f"the weights in the file hold more than tensors, which could be code: {error}"
+            ) from error
 
 
 def save_policy(path: ModelFile, arguments: dict[str, Any], state: dict[str, Tensor]) -> None:
@@ -179,41 +212,10 @@ def save_policy(path: ModelFile, arguments: dict[str, Any], state: dict[str, Ten
     store(path, contents)
 
 
-def load_policy(path: ModelFile) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What `save_policy` wrote; raises CheckpointError if it cannot be read."""
+def load_policy(path: ModelFile) -> tuple[str, dict[str, Any], dict[str, Tensor]]:
+    """What messages call the file, and what `save_policy` wrote; raises CheckpointError if it cannot be read."""
     archive = open_archive(path)
-    return archive.section("arguments", known_classes()), archive.section("policy")
-
-
-def complete(name: str, saved: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict in the file `name`, if it has the names and shapes that are expected.
-
-    A name may be missing that is another one for the same tensor, as it is in files of old policies; with a warning.
-
-    Raises:
-        OtherArchitectureError: if anything else differs.
-    """
-    places = {tensor.data_ptr(): key for key, tensor in expected.items() if key in saved and tensor.numel()}
-    missing = [key for key in expected if key not in saved]
-    aliases = {key: saved[places[place]] for key in missing if (place := expected[key].data_ptr()) in places}
-    if aliases:
-        warnings.warn(f"{name} lacks {shortened(sorted(aliases))}, which have other names in it too", stacklevel=4)
-    found = {**saved, **aliases}
-    sizes = {key: (list(found[key].shape), list(expected[key].shape)) for key in expected if key in found}
-    differences = {
-        "it has not": sorted(expected.keys() - found.keys()),
-        "only it has": sorted(found.keys() - expected.keys()),
-        "of other shape": [f"{key} {has}, not {wanted}" for key, (has, wanted) in sizes.items() if has != wanted],
-    }
-    if texts := [f"{what}: {shortened(names)}" for what, names in differences.items() if names]:
-        raise OtherArchitectureError(f"{name} holds the parameters of another network; {'; '.join(texts)}")
-    return found
-
-
-def shortened(names: list[str], count: int = 4) -> str:
-    """The first few names, and how many more there are."""
-    more = f" and {len(names) - count} more" if len(names) > count else ""
-    return ", ".join(names[:count]) + more
+    return archive.name, archive.section("arguments", known_classes()), archive.section("policy")
 
 
 def print_versions(archive: Archive) -> None:

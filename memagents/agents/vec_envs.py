@@ -98,7 +98,7 @@ def find_spec(env_id: str) -> EnvSpec:
     if module:
         try:
             importlib.import_module(module)
-        except ImportError as error:
+        except Exception as error:  # a module can fail in any way, and so can a name that is none
             raise ValueError(f"cannot import {module!r}, the module that {env_id!r} names: {error}") from error
     if name in gym.registry:
         return gym.registry[name]

@@ -23,7 +23,8 @@ from memagents.agents.respawns import RespawningVecEnv, respawns_of
 from memagents.agents.rollouts import MemoryMixin
 from memagents.agents.serialization import open_archive, read_parameters
 from memagents.errors import CheckpointError
-from memagents.files import discard, sync_file, write_file
+from memagents.files import discard, reading, sync_file, write_file
+from memagents.kinds import check_kinds
 from memagents.runs.env_states import capture, is_plain, restore_env
 from memagents.runs.folder import RunFolder
 from memagents.runs.generators import generator_states, set_generator_states
@@ -44,6 +45,18 @@ PROGRESS = (
     "ep_success_buffer",
 )
 """Attributes of an algorithm that training changes, besides its parameters and its optimizer."""
+
+LOGGED = {"name_to_value": Any, "name_to_count": int, "name_to_excluded": tuple[str, ...]}
+"""Tables of a logger that fill up until its next row, and of what kind their values are."""
+
+TRAINING: dict[str, Any] = {
+    "generators": dict[str, Any],
+    "environments": dict[str, Any] | None,
+    "logger": dict[str, Any],
+    "metrics_size": int,
+    "seconds": float,
+}
+"""What stands in the section "training"."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +101,7 @@ def write_checkpoint(model: MemoryMixin, path: Path, metrics: Path, session: Ses
 
 def logged(model: MemoryMixin) -> dict[str, dict[str, Any]]:
     """What the logger holds for its next row."""
-    tables = ("name_to_value", "name_to_count", "name_to_excluded")
-    return {name: {k: x for k, x in getattr(model.logger, name).items() if is_plain(x)} for name in tables}
+    return {name: {k: x for k, x in getattr(model.logger, name).items() if is_plain(x)} for name in LOGGED}
 
 
 def size(file: Path) -> int:
@@ -99,27 +111,55 @@ def size(file: Path) -> int:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A verified checkpoint."""
+    """A verified checkpoint.
+
+    Attributes:
+        path: its file.
+        archive: what stands in it.
+        training: the section that a plain model file has not.
+        steps: environment steps before it.
+    """
 
     path: Path
     archive: Archive
     training: dict[str, Any]
+    steps: int
 
-    @property
-    def steps(self) -> int:
-        """Environment steps before it."""
-        return int(self.archive.encoded("model")[0]["attributes"]["num_timesteps"])
+    @classmethod
+    def read(cls, path: Path) -> "Checkpoint":
+        """Opens a checkpoint.
+
+        Raises:
+            CheckpointError: of the kind that says what is wrong with it.
+        """
+        archive = open_archive(path)
+        training = archive.section("training")
+        with reading(path):
+            steps = archive.encoded("model")[0]["attributes"]["num_timesteps"]
+            check_kinds({name: training[name] for name in TRAINING}, TRAINING)
+            check_kinds({"num_timesteps": steps}, {"num_timesteps": int})
+        return cls(path, archive, training, steps)
 
     def restore(self, model: MemoryMixin, seed: int) -> None:
         """Makes a freshly built model go on as the one that was saved.
 
         Where the environments could not be saved, they begin new episodes, and that is said.
+
+        Raises:
+            CheckpointError: if it is not one of such a model in such environments.
         """
+        model.take_parameters(read_parameters(self.archive), str(self.path))
         encoded, decoder = self.archive.encoded("model")
-        model.restore_progress({name: decoder.decode(encoded["attributes"][name]) for name in PROGRESS})
-        model.set_parameters(read_parameters(self.archive))
-        for name, table in self.training["logger"].items():
-            getattr(model.logger, name).update(table)
+        with reading(self.path):
+            model.restore_progress({name: decoder.decode(encoded["attributes"][name]) for name in PROGRESS})
+            for name, kind in LOGGED.items():
+                table = self.training["logger"][name]
+                check_kinds(table, dict.fromkeys(table, kind), where=f"{name}: ")
+                getattr(model.logger, name).update(table)
+            self._restore_surroundings(model, seed)
+
+    def _restore_surroundings(self, model: MemoryMixin, seed: int) -> None:
+        """Environments and random generators."""
         assert model.env is not None
         if self.training["environments"] is not None:
             restore_env(model.env, self.training["environments"])
@@ -141,12 +181,11 @@ def newest_checkpoint(folder: RunFolder) -> Checkpoint | None:
     models = [path for path in folder.checkpoints.glob("*.zip") if path != folder.failed_model_file]
     for path in sorted(models, key=order, reverse=True):
         try:
-            archive = open_archive(path)
-            checkpoint = Checkpoint(path, archive, archive.section("training"))
+            checkpoint = Checkpoint.read(path)
         except (CheckpointError, OSError) as error:
             say(f"{error}; an earlier checkpoint is looked for")
             continue
-        if size(folder.metrics_file) >= checkpoint.training["metrics_size"]:
+        if 0 <= checkpoint.training["metrics_size"] <= size(folder.metrics_file):
             return checkpoint
         say(f"{path}: metrics that were there are gone; an earlier checkpoint is looked for")
     return None

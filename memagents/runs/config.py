@@ -34,7 +34,8 @@ def parse_arguments(texts: Sequence[str]) -> dict[str, Any]:
 def _literal(text: str) -> Any:
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    # The last three: a key that cannot be one, and brackets nested too deeply.
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text
 
 

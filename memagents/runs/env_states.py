@@ -25,7 +25,7 @@ from memagents.runs.generators import kept_generators
 
 Captured: TypeAlias = dict[str, Any]
 
-UNIMPORTANT = {"spec", "metadata", "class_attributes", "buf_infos", "reset_infos", "render_mode"}
+UNIMPORTANT = {"spec", "metadata", "class_attributes", "buf_infos", "reset_infos", "render_mode", "num_envs"}
 """Attributes that decide nothing."""
 
 STATISTICS = {"episode_returns", "episode_lengths", "episode_times"}
@@ -112,7 +112,9 @@ def restore(target: Any, captured: Captured) -> Any:
 def restore_attributes(target: Any, state: dict[str, Captured]) -> None:
     """Puts back what is plain in the attributes of an object."""
     for name, inner in state.items():
-        if name not in vars(target) and inner["kind"] != "value":
+        if name in UNIMPORTANT:
+            continue
+        if callable(getattr(type(target), name, None)) or (name not in vars(target) and inner["kind"] != "value"):
             raise CannotRestoreError(f"{type(target).__name__} has no attribute {name}")
         vars(target)[name] = restore(vars(target).get(name), inner)
 

@@ -19,8 +19,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from memagents.files import write_file
+from memagents.errors import CheckpointWriteError, DamagedFileError
+from memagents.files import check_file, read_json, reading, write_file, writing
+from memagents.kinds import check_kinds
 from memagents.runs.config import TrainConfig
+from memagents.runs.metrics import read_metrics
 from memagents.runs.provenance import now, provenance
 
 ENTRIES = ("metrics.jsonl", "evaluation.json", "checkpoints", "tensorboard", "wandb")
@@ -28,6 +31,9 @@ ENTRIES = ("metrics.jsonl", "evaluation.json", "checkpoints", "tensorboard", "wa
 
 INCIDENTAL = ("folder", "threads", "backend", "step_timeout", "respawn")
 """Fields of a configuration that say where, how fast and how patiently, not what."""
+
+RECORD: dict[str, Any] = {"status": str, "config": dict[str, Any], "resumed": list[dict[str, Any]]}
+"""What `run.json` must hold to be read; "resumed" only where a run was."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +69,30 @@ class RunFolder:
     @property
     def logged_timesteps(self) -> int:
         """The step of the last row of metrics; 0 where there is none."""
-        rows = self.metrics_file.read_text(encoding="utf-8").splitlines()
-        return int(json.loads(rows[-1])["timesteps"]) if rows else 0
+        rows = read_metrics(self.metrics_file)
+        return int(rows[-1]["timesteps"]) if rows else 0
 
     def record(self) -> dict[str, Any] | None:
-        """What `run.json` holds; None where there is no run."""
-        if not self.record_file.exists():
+        """What `run.json` holds; None where there is no run.
+
+        Raises:
+            DamagedFileError: if that is not the record of a run.
+        """
+        if not os.path.lexists(self.record_file):
             return None
-        record: dict[str, Any] = json.loads(self.record_file.read_text(encoding="utf-8"))
+        record = read_json(self.record_file)
+        with reading(self.record_file):
+            check_kinds({name: record.get(name) for name in ("status", "config")}, RECORD)
+            check_kinds(record, RECORD)
         return record
+
+    def check(self) -> None:
+        """Raises DamagedFileError if something else stands where a run has its files."""
+        for path in (self.metrics_file, self.evaluation_file):
+            if os.path.lexists(path):
+                check_file(path)
+        if os.path.lexists(self.checkpoints) and not self.checkpoints.is_dir():
+            raise DamagedFileError(f"{self.checkpoints} is no folder; move it away")
 
     def holds_finished(self, config: TrainConfig) -> bool:
         """Whether the folder holds the finished run of `config`.
@@ -101,18 +122,21 @@ class RunFolder:
                 away what an unfinished run left in the folder.
         """
         if resumed_at is None:
-            self._clear()
+            with writing(self.path):
+                self._clear()
         record = self._new_record(config, resumed_at)
         write_json(self.record_file, record)
         try:
             yield record
-            record["status"] = "finished"
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt)
             record |= {"status": "interrupted" if interrupted else "failed", "error": traceback.format_exc()}
+            try:
+                write_json(self.record_file, record | {"ended": now()})
+            except CheckpointWriteError as another:
+                error.add_note(f"Nor could that be recorded: {another}")
             raise
-        finally:
-            write_json(self.record_file, record | {"ended": now()})
+        write_json(self.record_file, record | {"status": "finished", "ended": now()})
 
     def _new_record(self, config: TrainConfig, resumed_at: int | None) -> dict[str, Any]:
         """What is known when a session begins. A run that is taken up again keeps when and how it was begun."""
@@ -160,7 +184,7 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
 
 def remove(path: Path) -> None:
     """Removes a file or a folder, if it is there."""
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

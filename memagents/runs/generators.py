@@ -20,7 +20,15 @@ def generator_states() -> dict[str, Any]:
 
 
 def set_generator_states(states: dict[str, Any]) -> None:
-    """Puts all generators where they stood."""
+    """Puts all generators where they stood.
+
+    Raises:
+        ValueError: for what are no states of theirs.
+    """
+    # NumPy would go on reading beyond the end of what it keeps.
+    place, length = states["numpy"]["state"]["pos"], len(states["numpy"]["state"]["key"])
+    if not 0 <= place <= length:
+        raise ValueError(f"NumPy's generator must stand from 0 to {length}, got {place}")
     random.setstate(states["python"])
     np.random.set_state(states["numpy"])
     torch.set_rng_state(states["torch"])

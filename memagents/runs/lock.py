@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from memagents.errors import CheckpointWriteError, RunInUseError
+from memagents.errors import RunInUseError
+from memagents.files import writing
 
 try:
     import fcntl
 except ImportError:  # on Windows
     fcntl = None  # type: ignore[assignment]
+
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+"""What would be written through a link arrives elsewhere."""
 
 
 @contextmanager
@@ -24,18 +28,13 @@ def locked(folder: Path) -> Iterator[None]:
         CheckpointWriteError: if the folder cannot be written to.
     """
     path = folder / "run.lock"
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = take(path)
-    except BlockingIOError as error:
-        raise RunInUseError(
-            f"{folder} is in use by {holder(path)}; wait for it, stop it, or choose another folder"
-        ) from error
-    except OSError as error:
-        raise CheckpointWriteError(f"cannot write in {folder}: {error.strerror or error}") from error
     try:
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
+        with writing(folder):
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
         yield
     finally:
         path.unlink(missing_ok=True)
@@ -43,17 +42,20 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def take(path: Path) -> int:
-    """The lock as an open file; raises BlockingIOError if another process has it."""
+    """The lock as an open file; raises RunInUseError if another process has it."""
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o644)
         try:
             if fcntl is not None:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Whoever had it may have removed the file between our opening and locking it.
             if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
                 return descriptor
-        except BaseException:
+        except BaseException as error:
             os.close(descriptor)
+            if isinstance(error, BlockingIOError):
+                what = f"{path.parent} is in use by {holder(path)}; wait for it, stop it, or choose another folder"
+                raise RunInUseError(what) from error
             raise
         os.close(descriptor)
 

@@ -2,11 +2,16 @@
 
 import json
 import math
+import os
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from stable_baselines3.common.logger import KVWriter, filter_excluded_keys
+
+from memagents.files import check_file, reading, writing
+from memagents.kinds import check_kinds
 
 Metrics: TypeAlias = dict[str, float | int | str]
 Row: TypeAlias = tuple[int, Metrics]
@@ -26,26 +31,54 @@ class RowWriter(KVWriter):
 class JsonlWriter(RowWriter):
     """One JSON object a line for each dump of the logger: `timesteps` and the logger's keys.
 
-    A line is flushed as soon as it is written, so a run that is killed loses none. A float that is not finite becomes
-    null, for JSON has no word for it.
+    A line is written at once, so a run that is killed loses none. A float that is not finite becomes null, for JSON has
+    no word for it.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("a", encoding="utf-8")
+        with writing(path):
+            self._file = path.open("ab", buffering=0)
 
     def add(self, step: int, metrics: Metrics) -> None:
+        """Writes a row.
+
+        Raises:
+            CheckpointWriteError: if it cannot be written; the rows before it are still there.
+        """
         row = {"timesteps": step, **{key: _finite(value) for key, value in metrics.items()}}
-        self._file.write(json.dumps(row, allow_nan=False) + "\n")
-        self._file.flush()
+        line = json.dumps(row, allow_nan=False).encode() + b"\n"
+        with writing(self._file.name):
+            whole = self._file.tell()
+            if self._file.write(line) != len(line):
+                self._file.truncate(whole)
+                raise OSError(ENOSPC, os.strerror(ENOSPC))
 
     def close(self) -> None:
         self._file.close()
 
 
+def read_metrics(file: Path) -> list[dict[str, Any]]:
+    """What was written by `JsonlWriter`, as it stands there.
+
+    Raises:
+        CheckpointError: if there is no file, or it cannot be read.
+    """
+    check_file(file)
+    with reading(file):
+        rows: list[dict[str, Any]] = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        for row in rows:
+            check_kinds({"timesteps": row["timesteps"]}, {"timesteps": int})
+            check_kinds(row, dict.fromkeys(row, float | str | None))
+    return rows
+
+
 def read_rows(file: Path) -> list[Row]:
-    """What was written by `JsonlWriter`; null becomes NaN. No rows where there is no file."""
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    rows = map(json.loads, lines)
+    """What was written by `JsonlWriter`; null becomes NaN. No rows where there is no file.
+
+    Raises:
+        CheckpointError: if it cannot be read.
+    """
+    rows = read_metrics(file) if os.path.lexists(file) else []
     return [(row.pop("timesteps"), {key: math.nan if x is None else x for key, x in row.items()}) for row in rows]
 
 

@@ -15,6 +15,7 @@ from memagents.agents.rollouts import MemoryMixin
 from memagents.agents.vec_envs import make_vec_env
 from memagents.encoders import encoder_class
 from memagents.encoders.registry import check_encoder_observations
+from memagents.errors import EnvironmentFailed, MemagentsError, MissingPartError
 from memagents.runs.config import TrainConfig
 from memagents.runs.results import RunResult
 
@@ -44,32 +45,53 @@ def build_evaluation_env(config: TrainConfig, model_file: Path, *, n_envs: int, 
 
 
 def build_plain_env(config: TrainConfig, *, n_envs: int, seed: int) -> VecEnv:
-    """The environments of a run, not normalised."""
-    return make_vec_env(
-        config.env,
-        n_envs,
-        seed,
-        env_kwargs=config.env_kwargs,
-        backend=config.backend,
-        last_action_reward=config.last_action_reward,
-        step_timeout=config.step_timeout,
-        respawn=config.respawn,
-    )
+    """The environments of a run, not normalised.
+
+    Raises:
+        ValueError: for arguments that they refuse.
+        EnvironmentFailed: if they cannot be made.
+    """
+    try:
+        return make_vec_env(
+            config.env,
+            n_envs,
+            seed,
+            env_kwargs=config.env_kwargs,
+            backend=config.backend,
+            last_action_reward=config.last_action_reward,
+            step_timeout=config.step_timeout,
+            respawn=config.respawn,
+        )
+    except (MemagentsError, ValueError):
+        raise
+    except Exception as error:
+        told = f"{config.env} cannot be made with {config.env_kwargs}: {type(error).__name__}: {error}"
+        raise EnvironmentFailed(told) from error
 
 
 def build_model(config: TrainConfig, env: VecEnv) -> MemoryMixin:
     """The untrained agent of a run.
 
     Raises:
-        ValueError: if the encoder cannot read the observations.
+        ValueError: if the encoder cannot read the observations, or the agent cannot be made as it is configured.
     """
     if config.encoder is not None:
         check_encoder_observations(config.encoder, config.encoder_kwargs, env.observation_space)
-    return ALGORITHMS[config.algo](env=env, **model_arguments(config, env.observation_space))
+    try:
+        return ALGORITHMS[config.algo](env=env, **model_arguments(config, env.observation_space))
+    # What torch, NumPy and SB3 raise depends on which of them meets an option that cannot be, or is too large, first.
+    except Exception as error:
+        raise ValueError(f"the agent cannot be made as configured: {type(error).__name__}: {error}") from error
 
 
 def load_model(result: RunResult) -> MemoryMixin:
-    """The trained agent of a run."""
+    """The trained agent of a run.
+
+    Raises:
+        CheckpointError: if it is not there, or cannot be read.
+    """
+    if not result.model_file.exists():
+        raise MissingPartError(f"{result.model_file} is not there; train the run again")
     return ALGORITHMS[result.config.algo].load(result.model_file)
 
 

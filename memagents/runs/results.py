@@ -1,17 +1,22 @@
 """What a finished run tells, read from its folder."""
 
-import json
 import math
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
+from memagents.files import read_json, reading
+from memagents.kinds import check_kinds
 from memagents.runs.config import TrainConfig
 from memagents.runs.evaluation import Evaluation
 from memagents.runs.folder import RunFolder
+from memagents.runs.metrics import read_metrics
 
 CURVES = {"success rate": "rollout/success_rate", "mean return": "rollout/ep_rew_mean"}
 """The metric that follows a score while training."""
+
+FINISHED: dict[str, Any] = {"parameters": int, "steps_per_second": float}
+"""What the record of a finished run holds besides."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class RunResult:
 
         Raises:
             ValueError: if there is no finished run in it.
+            CheckpointError: if one of its files is missing or cannot be read.
         """
         files = RunFolder(folder)
         record = files.record()
@@ -43,8 +49,9 @@ class RunResult:
             raise ValueError(f"{folder} holds no run: there is no run.json in it")
         if record["status"] != "finished":
             raise ValueError(f"the run in {folder} is {record['status']}, not finished; train it again to finish it")
-        evaluation = json.loads(files.evaluation_file.read_text(encoding="utf-8"))
-        return cls(folder, read_config(record["config"], folder), read_evaluation(evaluation), record)
+        with reading(files.record_file):
+            check_kinds({name: record[name] for name in FINISHED}, FINISHED)
+        return cls(folder, read_config(record["config"], folder), read_evaluation(files.evaluation_file), record)
 
     @property
     def score(self) -> float:
@@ -79,8 +86,7 @@ class RunResult:
 
     def metrics(self) -> list[dict[str, Any]]:
         """The rows of `metrics.jsonl`."""
-        lines = RunFolder(self.folder).metrics_file.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines]
+        return read_metrics(RunFolder(self.folder).metrics_file)
 
     def curve(self, measure: str | None = None) -> tuple[list[int], list[float]]:
         """Environment steps, and the score (or another measure) over the training episodes that ended last."""
@@ -90,11 +96,28 @@ class RunResult:
 
 
 def read_config(described: dict[str, Any], folder: Path) -> TrainConfig:
-    """The configuration that `run.json` describes, for a run that may have been moved to `folder`."""
-    return TrainConfig(**described | {"log": tuple(described["log"]), "folder": folder})
+    """The configuration that `run.json` describes, for a run that may have been moved to `folder`.
+
+    Raises:
+        DamagedFileError: if it is none.
+    """
+    with reading(RunFolder(folder).record_file):
+        config = TrainConfig(**described | {"log": tuple(described["log"]), "folder": folder})
+        check_kinds(vars(config), get_type_hints(TrainConfig))
+    return config
 
 
-def read_evaluation(described: dict[str, Any]) -> Evaluation:
-    """The evaluation that `evaluation.json` describes."""
-    names = [field.name for field in fields(Evaluation) if field.name in described]
-    return Evaluation(**{name: described[name] for name in names})
+def read_evaluation(file: Path) -> Evaluation:
+    """The evaluation in a file.
+
+    Raises:
+        CheckpointError: if there is none.
+    """
+    described, kinds = read_json(file), get_type_hints(Evaluation)
+    with reading(file):
+        names = [field.name for field in fields(Evaluation) if field.name in described]
+        evaluation = Evaluation(**{name: described[name] for name in names})
+        check_kinds(vars(evaluation), kinds)
+        if not evaluation.returns:
+            raise ValueError("there are no episodes")
+    return evaluation

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.utils import check_for_correct_spaces
 from stable_baselines3.common.vec_env import VecEnv
 
 from memagents.agents.respawns import respawns_of
@@ -69,6 +70,7 @@ def train(config: TrainConfig, *, bar: bool | None = None) -> RunResult:
         ValueError: for a configuration that cannot work, before an environment is built, and for a folder that holds
             a run of another configuration.
         RunInUseError: if another process is at it.
+        CheckpointError: if the folder holds what is no run, or no checkpoint of this one.
         CheckpointWriteError: if a checkpoint cannot be written; those before it are still there.
         StoppedError: if it was asked to stop.
     """
@@ -78,6 +80,7 @@ def train(config: TrainConfig, *, bar: bool | None = None) -> RunResult:
         print(f"{folder.path}: finished before, not trained again", file=sys.stderr)
         return RunResult.load(folder.path)
     with locked(folder.path):
+        folder.check()
         checkpoint = newest_checkpoint(folder)
         with folder.recording(config, None if checkpoint is None else checkpoint.steps) as record:
             run(config, folder, record, bar, checkpoint)
@@ -193,6 +196,7 @@ def evaluate_model(
     """
     seed = config.seed + SEED_OFFSET if seed is None else seed
     with closing(build_evaluation_env(config, file, n_envs=min(config.n_envs, episodes), seed=seed)) as env:
+        check_for_correct_spaces(env, model.observation_space, model.action_space)
         return evaluate(model, env, episodes=episodes, seed=seed)
 
 
@@ -209,6 +213,8 @@ def evaluate_run(result: RunResult, *, episodes: int, seed: int | None = None) -
     """Evaluates the saved model of a finished run again; by default on the seed of its own evaluation."""
     if episodes < 1:
         raise ValueError(f"episodes must be at least 1, got {episodes}")
+    if seed is not None and seed < 0:
+        raise ValueError(f"seed must be at least 0, got {seed}")
     return evaluate_model(result.config, load_model(result), result.model_file, episodes=episodes, seed=seed)
 
 

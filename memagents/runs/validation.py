@@ -5,15 +5,16 @@ Every check raises ValueError with what was given, what would be right, and wher
 
 import difflib
 import inspect
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, get_type_hints
 
 from gymnasium.envs.registration import load_env_creator
 
-from memagents.agents.arguments import check_lengths
+from memagents.agents.arguments import check_lengths, check_options
 from memagents.agents.respawns import check_respawn
 from memagents.agents.vec_envs import check_step_timeout, choose_backend, find_spec
 from memagents.encoders.registry import check_encoder_options
+from memagents.kinds import check_kinds
 from memagents.memories.registry import check_memory_options
 from memagents.runs.config import TrainConfig
 from memagents.runs.models import ALGORITHMS, CONFIGURED, ENCODER, algorithm_arguments, algorithm_options
@@ -21,9 +22,13 @@ from memagents.runs.sinks import check_sinks
 
 COUNTS = ("timesteps", "n_envs", "eval_episodes", "checkpoint_every", "threads")
 
+LARGEST_SEED = 2**32 - 1
+"""Of NumPy's global generator, which is seeded too."""
+
 
 def check_config(config: TrainConfig) -> None:
     """Raises ValueError for the first thing that is wrong."""
+    check_kinds(vars(config), get_type_hints(TrainConfig))
     check_memory_options(config.memory, config.memory_kwargs)
     check_env(config.env, config.env_kwargs)
     backend = choose_backend(config.backend, find_spec(config.env))
@@ -40,6 +45,8 @@ def check_config(config: TrainConfig) -> None:
         count = getattr(config, name)
         if count is not None and count < 1:
             raise ValueError(f"{name} must be at least 1, got {count}")
+    if not 0 <= config.seed <= LARGEST_SEED:
+        raise ValueError(f"seed must be from 0 to {LARGEST_SEED}, got {config.seed}")
 
 
 def check_env(env: str, arguments: Iterable[str]) -> None:
@@ -59,17 +66,18 @@ def check_env(env: str, arguments: Iterable[str]) -> None:
             )
 
 
-def check_algorithm(algo: str, names: Iterable[str]) -> None:
-    """Raises ValueError for an unknown algorithm, or one that has no argument of a given name."""
+def check_algorithm(algo: str, arguments: Mapping[str, Any]) -> None:
+    """Raises ValueError for an unknown algorithm, or one that has no such argument, or not of that kind."""
     if algo not in ALGORITHMS:
         raise ValueError(f"unknown algorithm {algo!r}; choose from {', '.join(ALGORITHMS)}")
     options = algorithm_options(algo)
-    for name in names:
+    for name in arguments:
         if name in CONFIGURED:
             raise ValueError(f"algo_kwargs may not hold {name!r}: it has a setting of its own")
         if name not in options:
             hint = did_you_mean(name, options)
             raise ValueError(f"algorithm {algo!r} has no argument {name!r}{hint}; it takes {', '.join(options)}")
+    check_options(ALGORITHMS[algo], arguments)
 
 
 def check_encoder(config: TrainConfig) -> None:

@@ -199,7 +199,7 @@ def saving_with_fault(model, folder, name, fails_at, monkeypatch):
             Path,
             "open",
             lambda path, mode="r", *args, **options: (
-                FaultyFile(path, "w") if mode == "wb" else opened(path, mode, *args, **options)
+                FaultyFile(path, "x") if mode == "xb" else opened(path, mode, *args, **options)
             ),
         )
         write_checkpoint(model, folder.checkpoints / name, folder.metrics_file, Session(True, 0.0, 0.0))
