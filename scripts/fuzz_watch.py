@@ -55,7 +55,9 @@ class Watch:
             return True
         folder, name = os.path.split(os.fsdecode(path))
         place = os.path.realpath(path) if through_link else os.path.join(os.path.realpath(folder), name)
-        return place.startswith(self._scratch) or "__pycache__" in place or place == os.devnull
+        return (
+            f"{place}{os.sep}".startswith(f"{self._scratch}{os.sep}") or "__pycache__" in place or place == os.devnull
+        )
 
 
 def memory(name: str) -> float:

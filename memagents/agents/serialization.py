@@ -159,6 +159,7 @@ def read_model(path: ModelFile, classes: Classes, custom_objects: dict[str, Any]
     with reading(archive.name):
         saved, left_out = model["attributes"], model["left_out"]
         check_kinds(model, {"attributes": dict[str, Any], "left_out": dict[str, Any]})
+        check_kinds(left_out, dict.fromkeys(left_out, str))
     if missing := [name for name in left_out if name not in given]:
         raise MissingObjectError(
             f"{archive.name} could not hold {', '.join(missing)} ({'; '.join(left_out[name] for name in missing)}): "

@@ -114,9 +114,11 @@ def restore_attributes(target: Any, state: dict[str, Captured]) -> None:
     for name, inner in state.items():
         if name in UNIMPORTANT:
             continue
-        if callable(getattr(type(target), name, None)) or (name not in vars(target) and inner["kind"] != "value"):
-            raise CannotRestoreError(f"{type(target).__name__} has no attribute {name}")
-        vars(target)[name] = restore(vars(target).get(name), inner)
+        present, is_value = vars(target).get(name), inner["kind"] == "value"
+        absent = name not in vars(target)
+        if callable(getattr(type(target), name, None)) or (absent if not is_value else not is_plain(present)):
+            raise CannotRestoreError(f"{type(target).__name__} has no such attribute {name}")
+        vars(target)[name] = restore(present, inner)
 
 
 def restore_by_protocol(target: Any, state: Any) -> None:
