@@ -125,7 +125,7 @@ def main() -> int:
             print(
                 f"seed {case.seed}: {case.area}, {case.damage}, {case.entry}: {case.told}\n{case.finding}", flush=True
             )
-    write_report(options, tried, memories, time.monotonic() - started)
+    write_report(tried, memories, time.monotonic() - started, options.folder)
     return 1 if any(case.finding for case in tried) else 0
 
 

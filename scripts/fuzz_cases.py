@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
+from zlib import crc32
 
 import memagents_envs
 import numpy as np
@@ -26,13 +27,17 @@ import memagents
 from memagents.errors import MemagentsError
 
 FILES = {**RAW, **ZIP, **MANIFESTS, **REHASHED}
-KINDS = [
-    *(("file", name) for name in FILES),
-    *(("run folder", name) for name in FOLDER_DAMAGES),
-    *(("configuration", name) for name in CONFIG_DAMAGES),
-    *(("command line", name) for name in WORD_DAMAGES),
-]
-"""Every kind of damage. They take turns, seed by seed."""
+DAMAGES = {
+    "file": FILES,
+    "run folder": FOLDER_DAMAGES,
+    "configuration": CONFIG_DAMAGES,
+    "command line": WORD_DAMAGES,
+}
+KINDS = sorted(
+    ((area, damage) for area, damages in DAMAGES.items() for damage in damages),
+    key=lambda kind: crc32("/".join(kind).encode()),
+)
+"""Every kind of damage. They take turns, seed by seed, in an order that is none: a few cases are of all areas."""
 
 SECONDS, MIB = 15.0, 300.0
 """What a case may take in time and memory."""
@@ -156,7 +161,7 @@ class Fuzzer:
                 warnings.simplefilter("ignore")
                 return send(), ""
         except TooLargeError:
-            return "accepted, too large to be tried", ""
+            return "accepted, too large", ""
         except Exception as error:
             return type(error).__name__, "" if is_documented(error) else explained(error)
 

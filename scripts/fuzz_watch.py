@@ -45,19 +45,19 @@ class Watch:
     def _note(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self._open:
             return
-        writes = event == "open" and isinstance(arguments[2], int) and bool(arguments[2] & WRITES)
-        changes = (writes or event in CHANGES) and not self._may_change(arguments[0], through_link=writes)
-        if changes or event in NEVER:
+        flags = arguments[2] if event == "open" and isinstance(arguments[2], int) else 0
+        follows = bool(flags) and not flags & (os.O_NOFOLLOW | os.O_EXCL)
+        if event in NEVER or ((flags & WRITES or event in CHANGES) and not self._may_change(arguments[0], follows)):
             self.forbidden.append(f"{event} {arguments[:2]}")
 
-    def _may_change(self, path: Any, through_link: bool) -> bool:
+    def _may_change(self, path: Any, follows: bool) -> bool:
+        """Whether a file may be opened to write, following links or not, or be removed or renamed."""
         if isinstance(path, int):  # something that is open already
             return True
         folder, name = os.path.split(os.fsdecode(path))
-        place = os.path.realpath(path) if through_link else os.path.join(os.path.realpath(folder), name)
-        return (
-            f"{place}{os.sep}".startswith(f"{self._scratch}{os.sep}") or "__pycache__" in place or place == os.devnull
-        )
+        place = os.path.realpath(path) if follows else os.path.join(os.path.realpath(folder), name)
+        inside = f"{place}{os.sep}".startswith(f"{self._scratch}{os.sep}")
+        return inside or "__pycache__" in place or place == os.devnull
 
 
 def memory(name: str) -> float:

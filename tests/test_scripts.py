@@ -105,8 +105,9 @@ def test_the_fuzzer_tries_every_kind_of_damage_once_and_finds_nothing(tmp_path):
     with (folder / "fuzz.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len({(row["area"], row["damage"]) for row in rows}) == sum(int(row["cases"]) for row in rows) == kinds
-    assert {row["finding"] for row in rows} == {"False"}
-    assert {row["outcome"] for row in rows} >= {"works", "DamagedFileError", "PickleRefusedError", "UnsafePartError"}
+    outcomes = {row["outcome"] for row in rows}
+    assert outcomes >= {"works", "DamagedFileError", "PickleRefusedError", "UnsafePartError"}
+    assert "finding" not in outcomes
 
 
 def test_the_fuzzer_notices_errors_of_no_kind_of_ours_and_what_must_not_happen(tmp_path, monkeypatch):

@@ -114,11 +114,16 @@ def restore_attributes(target: Any, state: dict[str, Captured]) -> None:
     for name, inner in state.items():
         if name in UNIMPORTANT:
             continue
-        present, is_value = vars(target).get(name), inner["kind"] == "value"
-        absent = name not in vars(target)
-        if callable(getattr(type(target), name, None)) or (absent if not is_value else not is_plain(present)):
+        if callable(getattr(type(target), name, None)) or not is_alike(vars(target), name, inner):
             raise CannotRestoreError(f"{type(target).__name__} has no such attribute {name}")
-        vars(target)[name] = restore(present, inner)
+        vars(target)[name] = restore(vars(target).get(name), inner)
+
+
+def is_alike(attributes: dict[str, Any], name: str, captured: Captured) -> bool:
+    """Whether what was captured can take its place: a value that of a value, or none, and anything else its own."""
+    if captured["kind"] == "value":
+        return name not in attributes or is_plain(attributes[name])
+    return name in attributes
 
 
 def restore_by_protocol(target: Any, state: Any) -> None:
