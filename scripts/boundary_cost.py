@@ -2,34 +2,37 @@
 
     python scripts/boundary_cost.py
 
-Trains two agents of the same seed in one process, one with the checks and one without; they take turns, and at the end
-their parameters must be bit for bit the same. Writes `results/robustness/boundaries.md` and `boundaries.csv`.
+Trains an agent with a stopwatch at every check, and holds their time against that of the training. (Two agents that
+take turns, one without checks, differ by more than the checks take: by where their memory happens to lie.) Writes
+`results/robustness/boundaries.md` and `boundaries.csv`.
 """
 
 import csv
+import functools
 import os
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from statistics import median
-from time import perf_counter, process_time
+from time import perf_counter
 from typing import Any
 from unittest.mock import patch
 
-import gymnasium as gym
-import numpy as np
 import torch
 import tyro
-from stable_baselines3.common.env_util import make_vec_env as make_sb3_vec_env
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from throughput_page import origin, origin_list, table
 
 from memagents import MemoryPPO, make_vec_env
 from memagents.agents import rollouts
 from memagents.agents.boundaries import Boundary
+from memagents.agents.guarded_vec_envs import GuardedDummyVecEnv
+from memagents.agents.named_envs import NamedEnv
 
 ENV = "memagents_envs:MemAgents/RepeatPrevious-v0"
+KINDS = {"batched": "batched", "one by one": "dummy"}
 
 PAGE = """\
 # The cost of the boundary checks
@@ -38,21 +41,18 @@ What do the checks between an agent and its environments cost? `scripts/boundary
 [boundaries.csv](boundaries.csv), which holds every round.
 
 {origin}
-- seed: {seed}, of both agents
+- seed: {seed}
 
 MemoryPPO with an lstm of {hidden_size} in RepeatPrevious, {n_envs} environments x {n_steps} steps, {n_epochs} epochs
-over minibatches of {batch_size} steps, on the CPU. Two agents of the same seed take turns in one process, {rollouts}
-rollouts with their updates in a round, {repeats} rounds after one to warm up: one agent with the checks, one without.
-Their parameters were bit for bit the same at the end. The ratio is time with the checks over time without, in each
-round; then the median over the rounds, and the range. Processor time is that of the process, and hears less of others
-on the machine.
+over minibatches of {batch_size} steps, on the CPU. Time spent in the checks as a share of the time that the training
+took: the median over {repeats} rounds of {rollouts} rollouts with their updates, after one to warm up, and the range.
+The stopwatch takes {own:.2f} microseconds of each check for itself; the share is shown without and with that.
 
 {table}
 
 *Batched* environments are one object without a Python call for each; what is checked is every batch of observations,
 rewards and actions, the gradients before each step of the optimizer, and the value loss of each rollout. *One by one*
-is `backend="dummy"` beside SB3's own `DummyVecEnv`, and adds to that the name and the shape of every single
-observation.
+is `backend="dummy"`, and adds to that the name and the shape of every single observation.
 
 What this does not show: larger observations such as images, environments in processes of their own, a GPU (on which
 reading the norm of the gradients is one wait for each step of the optimizer), or environments that take time
@@ -64,7 +64,7 @@ themselves, beside which the checks cost less.
 class Options:
     """What is measured."""
 
-    repeats: int = 11
+    repeats: int = 7
     """Rounds that count; one more comes before them, to warm up."""
 
     rollouts: int = 2
@@ -97,124 +97,134 @@ class Options:
 
 @dataclass(frozen=True)
 class Round:
-    """How long one agent took; round 0 is the warm-up. Rollouts are what is not an update."""
+    """How long the training took, and its checks; round 0 is the warm-up."""
 
     number: int
     environments: str
-    checks: bool
     seconds: float
-    processor_seconds: float
-    rollout_processor_seconds: float
+    checks_seconds: float
+    checks: int
+
+    def share(self, own_seconds: float = 0.0) -> float:
+        """Of the checks in the time, without what the stopwatch takes of each for itself."""
+        return (self.checks_seconds - self.checks * own_seconds) / self.seconds
 
 
-class Unchecked(Boundary):
-    """A boundary that lets everything pass."""
+class Stopwatch:
+    """Adds up the time spent in some functions, but not in others that these call."""
 
-    def step(self, env: VecEnv, actions: np.ndarray, step: int) -> Any:
-        return env.step(actions)
+    def __init__(self) -> None:
+        self.seconds, self.calls, self._running_since = 0.0, 0, 0.0
 
-    def check_observations(self, *_: Any) -> None:
-        """Looks at nothing."""
+    def counted(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, with its time added; inside another one that counts, its time is counted there."""
 
-    def check_terminal(self, *_: Any) -> None:
-        """Looks at nothing."""
+        @functools.wraps(function)
+        def run(*arguments: Any, **options: Any) -> Any:
+            if self._running_since:
+                return function(*arguments, **options)
+            self.calls += 1
+            self._running_since = perf_counter()
+            try:
+                return function(*arguments, **options)
+            finally:
+                self.seconds += perf_counter() - self._running_since
+                self._running_since = 0.0
 
+        return run
 
-class Runner:
-    """An agent with a stopwatch."""
+    def left_out(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, with the clock standing still."""
 
-    def __init__(self, environments: str, checks: bool, options: Options) -> None:
-        self.environments, self.checks, self.options = environments, checks, options
-        self.model = MemoryPPO(
-            "MlpPolicy",
-            make_envs(environments, checks, options),
-            n_steps=options.n_steps,
-            batch_size=options.batch_size,
-            n_epochs=options.n_epochs,
-            memory="lstm",
-            memory_kwargs={"hidden_size": options.hidden_size},
-            seed=options.seed,
-            device="cpu",
-        )
-        if not checks:
-            self.model._boundary = Unchecked(self.model.observation_space)
-            self.model.policy.optimizer._optimizer_step_pre_hooks.clear()
-        self.random_state: Any = None
+        @functools.wraps(function)
+        def run(*arguments: Any, **options: Any) -> Any:
+            if not self._running_since:
+                return function(*arguments, **options)
+            self.seconds += perf_counter() - self._running_since
+            self._running_since = 0.0
+            try:
+                return function(*arguments, **options)
+            finally:
+                self._running_since = perf_counter()
 
-    def run(self, number: int) -> Round:
-        """Trains on for one round, on random numbers of its own."""
-        if self.random_state is not None:
-            torch.set_rng_state(self.random_state[0])
-            np.random.set_state(self.random_state[1])
-        update_seconds, train = 0.0, type(self.model).train
-
-        def timed(model: MemoryPPO) -> None:
-            nonlocal update_seconds
-            begin = process_time()
-            train(model)
-            update_seconds += process_time() - begin
-
-        off = nullcontext() if self.checks else patch.object(rollouts, "check_returns", lambda *_: None)
-        steps = self.options.rollouts * self.options.n_envs * self.options.n_steps
-        with off, patch.object(MemoryPPO, "train", timed):
-            begin, processor_begin = perf_counter(), process_time()
-            self.model.learn(steps, reset_num_timesteps=number == 0)
-            seconds, processor_seconds = perf_counter() - begin, process_time() - processor_begin
-        self.random_state = torch.get_rng_state(), np.random.get_state()
-        rest = processor_seconds - update_seconds
-        return Round(number, self.environments, self.checks, seconds, processor_seconds, rest)
+        return run
 
 
-def make_envs(environments: str, checks: bool, options: Options) -> VecEnv:
-    """RepeatPrevious; one by one without checks are SB3's own."""
-    if environments == "batched":
-        return make_vec_env(ENV, options.n_envs, options.seed, backend="batched")
-    if checks:
-        return make_vec_env(ENV, options.n_envs, options.seed, backend="dummy")
-    return make_sb3_vec_env(partial(gym.make, ENV), options.n_envs, options.seed)
+def own_seconds(calls: int = 100_000) -> float:
+    """What a stopwatch counts of a function that does nothing."""
+    watch = Stopwatch()
+    nothing = watch.counted(watch.left_out(lambda: None))
+    for _ in range(calls):
+        nothing()
+    return watch.seconds / calls
+
+
+@contextmanager
+def watched(watch: Stopwatch, model: MemoryPPO) -> Iterator[None]:
+    """A stopwatch at all checks of an agent."""
+    hooks = model.policy.optimizer._optimizer_step_pre_hooks
+    assert len(hooks) == 1, "there is a hook of the optimizer that this does not know"
+    checks = [(Boundary, name) for name in ("step", "check_observations", "check_terminal")]
+    checks += [(NamedEnv, "step"), (NamedEnv, "reset"), (GuardedDummyVecEnv, "_save_obs"), (rollouts, "check_returns")]
+    work = [(VecEnv, "step"), (Monitor, "step"), (Monitor, "reset"), (DummyVecEnv, "_save_obs")]
+    with ExitStack() as stack:
+        for owner, name in checks:
+            stack.enter_context(patch.object(owner, name, watch.counted(getattr(owner, name))))
+        for owner, name in work:
+            stack.enter_context(patch.object(owner, name, watch.left_out(getattr(owner, name))))
+        stack.enter_context(patch.dict(hooks, {key: watch.counted(hook) for key, hook in hooks.items()}))
+        yield
 
 
 def measure(environments: str, options: Options) -> list[Round]:
-    """All rounds in one kind of environments; who begins changes from round to round."""
-    runners = []
-    for checks in (True, False):
-        runners.append(Runner(environments, checks, options))
-        runners[-1].random_state = torch.get_rng_state(), np.random.get_state()
+    """All rounds in one kind of environments."""
+    model = MemoryPPO(
+        "MlpPolicy",
+        make_vec_env(ENV, options.n_envs, options.seed, backend=KINDS[environments]),
+        n_steps=options.n_steps,
+        batch_size=options.batch_size,
+        n_epochs=options.n_epochs,
+        memory="lstm",
+        memory_kwargs={"hidden_size": options.hidden_size},
+        seed=options.seed,
+        device="cpu",
+    )
     rounds = []
     for number in range(options.repeats + 1):
-        for runner in runners if number % 2 else runners[::-1]:
-            rounds.append(runner.run(number))
-            print(rounds[-1], flush=True)
-    checked, unchecked = (runner.model.policy.state_dict() for runner in runners)
-    assert all(torch.equal(checked[name], unchecked[name]) for name in checked), "the checks changed what was learned"
+        watch, begin = Stopwatch(), perf_counter()
+        with watched(watch, model):
+            steps = options.rollouts * options.n_envs * options.n_steps
+            model.learn(steps, reset_num_timesteps=number == 0)
+        rounds.append(Round(number, environments, perf_counter() - begin, watch.seconds, watch.calls))
+        print(rounds[-1], flush=True)
     return rounds
 
 
-def ratios(rounds: list[Round], environments: str, clock: str) -> str:
-    """Time with checks over time without, as a cell of the table."""
-    counted = [done for done in rounds if done.environments == environments and done.number > 0]
-    on, off = (
-        {done.number: getattr(done, clock) for done in counted if done.checks is checks} for checks in (True, False)
-    )
-    values = [on[number] / off[number] for number in on]
-    return f"{median(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+def row(rounds: list[Round], own: float) -> list[str]:
+    """A kind of environments in the table."""
+    counted = [done for done in rounds if done.number > 0]
+    shares = [spread([done.share(without) for done in counted]) for without in (own, 0.0)]
+    return [rounds[0].environments, *shares, f"{median(done.checks for done in counted):,.0f}"]
+
+
+def spread(shares: list[float]) -> str:
+    """Median and range."""
+    return f"{median(shares):.2%} ({min(shares):.2%} to {max(shares):.2%})"
 
 
 def main() -> None:
     options = tyro.cli(Options, description=__doc__)
     torch.set_num_threads(options.threads)
     load_before = os.getloadavg()[0]
-    kinds = ("batched", "one by one")
-    rounds = [done for kind in kinds for done in measure(kind, options)]
+    measured, own = [measure(kind, options) for kind in KINDS], own_seconds()
     options.folder.mkdir(parents=True, exist_ok=True)
     with (options.folder / "boundaries.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(asdict(rounds[0])), lineterminator="\n")
+        writer = csv.DictWriter(file, list(asdict(measured[0][0])), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(asdict(done) for done in rounds)
-    clocks = ("processor_seconds", "rollout_processor_seconds", "seconds")
-    head = ("environments", "training, processor time", "rollouts alone, processor time", "training, wall time")
-    shown = table(head, [[kind, *(ratios(rounds, kind, clock) for clock in clocks)] for kind in kinds], words=1)
-    page = PAGE.format(origin=origin_list(origin(load_before)), table=shown, **asdict(options))
+        writer.writerows(asdict(done) for rounds in measured for done in rounds)
+    head = ("environments", "share of the time", "with the stopwatch", "checks in a round")
+    shown = table(head, [row(rounds, own) for rounds in measured], words=1)
+    page = PAGE.format(own=1e6 * own, origin=origin_list(origin(load_before)), table=shown, **asdict(options))
     (options.folder / "boundaries.md").write_text(page, encoding="utf-8")
     print(f"\n{shown}\n\n{options.folder / 'boundaries.md'}")
 
