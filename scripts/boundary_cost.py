@@ -3,36 +3,38 @@
     python scripts/boundary_cost.py
 
 Trains an agent with a stopwatch at every check, and holds their time against that of the training. (Two agents that
-take turns, one without checks, differ by more than the checks take: by where their memory happens to lie.) Writes
+take turns, one without checks, differ by more than the checks take: by where their memory happens to lie.) Checks of
+single observations are too short for a stopwatch: environments with them and without take turns. Writes
 `results/robustness/boundaries.md` and `boundaries.csv`.
 """
 
 import csv
-import functools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial, wraps
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any
 from unittest.mock import patch
 
+import gymnasium as gym
+import numpy as np
 import torch
 import tyro
-from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+from stable_baselines3.common.env_util import make_vec_env as make_sb3_vec_env
+from stable_baselines3.common.vec_env import VecEnv
 from throughput_page import origin, origin_list, table
 
 from memagents import MemoryPPO, make_vec_env
 from memagents.agents import rollouts
 from memagents.agents.boundaries import Boundary
-from memagents.agents.guarded_vec_envs import GuardedDummyVecEnv
-from memagents.agents.named_envs import NamedEnv
 
 ENV = "memagents_envs:MemAgents/RepeatPrevious-v0"
 KINDS = {"batched": "batched", "one by one": "dummy"}
+PAIRS, TURN = 201, 20
 
 PAGE = """\
 # The cost of the boundary checks
@@ -46,13 +48,14 @@ What do the checks between an agent and its environments cost? `scripts/boundary
 MemoryPPO with an lstm of {hidden_size} in RepeatPrevious, {n_envs} environments x {n_steps} steps, {n_epochs} epochs
 over minibatches of {batch_size} steps, on the CPU. Time spent in the checks as a share of the time that the training
 took: the median over {repeats} rounds of {rollouts} rollouts with their updates, after one to warm up, and the range.
-The stopwatch takes {own:.2f} microseconds of each check for itself; the share is shown without and with that.
 
 {table}
 
 *Batched* environments are one object without a Python call for each; what is checked is every batch of observations,
 rewards and actions, the gradients before each step of the optimizer, and the value loss of each rollout. *One by one*
-is `backend="dummy"`, and adds to that the name and the shape of every single observation.
+is `backend="dummy"`, and adds to that the name and the shape of every single observation: {each:.2f} microseconds, by
+which `make_vec_env`'s environments are slower than SB3's `DummyVecEnv` (the median difference over {pairs} turns of
+{turn} steps each).
 
 What this does not show: larger observations such as images, environments in processes of their own, a GPU (on which
 reading the norm of the gradients is one wait for each step of the optimizer), or environments that take time
@@ -103,27 +106,26 @@ class Round:
     environments: str
     seconds: float
     checks_seconds: float
-    checks: int
 
-    def share(self, own_seconds: float = 0.0) -> float:
-        """Of the checks in the time, without what the stopwatch takes of each for itself."""
-        return (self.checks_seconds - self.checks * own_seconds) / self.seconds
+    @property
+    def share(self) -> float:
+        """Of the checks in the time."""
+        return self.checks_seconds / self.seconds
 
 
 class Stopwatch:
     """Adds up the time spent in some functions, but not in others that these call."""
 
     def __init__(self) -> None:
-        self.seconds, self.calls, self._running_since = 0.0, 0, 0.0
+        self.seconds, self._running_since = 0.0, 0.0
 
     def counted(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function, with its time added; inside another one that counts, its time is counted there."""
 
-        @functools.wraps(function)
+        @wraps(function)
         def run(*arguments: Any, **options: Any) -> Any:
             if self._running_since:
                 return function(*arguments, **options)
-            self.calls += 1
             self._running_since = perf_counter()
             try:
                 return function(*arguments, **options)
@@ -136,7 +138,7 @@ class Stopwatch:
     def left_out(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function, with the clock standing still."""
 
-        @functools.wraps(function)
+        @wraps(function)
         def run(*arguments: Any, **options: Any) -> Any:
             if not self._running_since:
                 return function(*arguments, **options)
@@ -150,34 +152,23 @@ class Stopwatch:
         return run
 
 
-def own_seconds(calls: int = 100_000) -> float:
-    """What a stopwatch counts of a function that does nothing."""
-    watch = Stopwatch()
-    nothing = watch.counted(watch.left_out(lambda: None))
-    for _ in range(calls):
-        nothing()
-    return watch.seconds / calls
-
-
 @contextmanager
 def watched(watch: Stopwatch, model: MemoryPPO) -> Iterator[None]:
     """A stopwatch at all checks of an agent."""
     hooks = model.policy.optimizer._optimizer_step_pre_hooks
     assert len(hooks) == 1, "there is a hook of the optimizer that this does not know"
     checks = [(Boundary, name) for name in ("step", "check_observations", "check_terminal")]
-    checks += [(NamedEnv, "step"), (NamedEnv, "reset"), (GuardedDummyVecEnv, "_save_obs"), (rollouts, "check_returns")]
-    work = [(VecEnv, "step"), (Monitor, "step"), (Monitor, "reset"), (DummyVecEnv, "_save_obs")]
+    checks.append((rollouts, "check_returns"))
     with ExitStack() as stack:
         for owner, name in checks:
             stack.enter_context(patch.object(owner, name, watch.counted(getattr(owner, name))))
-        for owner, name in work:
-            stack.enter_context(patch.object(owner, name, watch.left_out(getattr(owner, name))))
+        stack.enter_context(patch.object(VecEnv, "step", watch.left_out(VecEnv.step)))
         stack.enter_context(patch.dict(hooks, {key: watch.counted(hook) for key, hook in hooks.items()}))
         yield
 
 
-def measure(environments: str, options: Options) -> list[Round]:
-    """All rounds in one kind of environments."""
+def measure(environments: str, options: Options, each: float) -> list[Round]:
+    """All rounds in one kind of environments, where the check of a single observation takes `each` seconds."""
     model = MemoryPPO(
         "MlpPolicy",
         make_vec_env(ENV, options.n_envs, options.seed, backend=KINDS[environments]),
@@ -195,36 +186,52 @@ def measure(environments: str, options: Options) -> list[Round]:
         with watched(watch, model):
             steps = options.rollouts * options.n_envs * options.n_steps
             model.learn(steps, reset_num_timesteps=number == 0)
-        rounds.append(Round(number, environments, perf_counter() - begin, watch.seconds, watch.calls))
+        rounds.append(Round(number, environments, perf_counter() - begin, watch.seconds + steps * each))
         print(rounds[-1], flush=True)
     return rounds
 
 
-def row(rounds: list[Round], own: float) -> list[str]:
+def seconds_each(options: Options) -> float:
+    """How much longer a step of one environment takes with the checks of single observations."""
+    ours = make_vec_env(ENV, options.n_envs, options.seed, backend="dummy")
+    theirs = make_sb3_vec_env(partial(gym.make, ENV), options.n_envs, options.seed)
+    actions = np.zeros(options.n_envs, np.int64)
+
+    def seconds(env: VecEnv) -> float:
+        begin = perf_counter()
+        for _ in range(TURN):
+            env.step(actions)
+        return perf_counter() - begin
+
+    for env in (ours, theirs):
+        env.reset()
+        seconds(env)
+    differences = [seconds(ours) - seconds(theirs) for _ in range(PAIRS)]
+    return median(differences) / (TURN * options.n_envs)
+
+
+def row(rounds: list[Round]) -> list[str]:
     """A kind of environments in the table."""
-    counted = [done for done in rounds if done.number > 0]
-    shares = [spread([done.share(without) for done in counted]) for without in (own, 0.0)]
-    return [rounds[0].environments, *shares, f"{median(done.checks for done in counted):,.0f}"]
-
-
-def spread(shares: list[float]) -> str:
-    """Median and range."""
-    return f"{median(shares):.2%} ({min(shares):.2%} to {max(shares):.2%})"
+    shares = [done.share for done in rounds if done.number > 0]
+    return [rounds[0].environments, f"{median(shares):.2%} ({min(shares):.2%} to {max(shares):.2%})"]
 
 
 def main() -> None:
     options = tyro.cli(Options, description=__doc__)
     torch.set_num_threads(options.threads)
     load_before = os.getloadavg()[0]
-    measured, own = [measure(kind, options) for kind in KINDS], own_seconds()
+    each = seconds_each(options)
+    measured = [measure("batched", options, 0.0), measure("one by one", options, each)]
     options.folder.mkdir(parents=True, exist_ok=True)
     with (options.folder / "boundaries.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(asdict(measured[0][0])), lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(done) for rounds in measured for done in rounds)
-    head = ("environments", "share of the time", "with the stopwatch", "checks in a round")
-    shown = table(head, [row(rounds, own) for rounds in measured], words=1)
-    page = PAGE.format(own=1e6 * own, origin=origin_list(origin(load_before)), table=shown, **asdict(options))
+    head = ("environments", "share of the time")
+    shown = table(head, [row(rounds) for rounds in measured], words=1)
+    page = PAGE.format(
+        each=1e6 * each, pairs=PAIRS, turn=TURN, origin=origin_list(origin(load_before)), table=shown, **asdict(options)
+    )
     (options.folder / "boundaries.md").write_text(page, encoding="utf-8")
     print(f"\n{shown}\n\n{options.folder / 'boundaries.md'}")
 
