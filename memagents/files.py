@@ -27,7 +27,7 @@ def writing(path: object) -> Iterator[None]:
     try:
         yield
     # The latter for a name that no file can have.
-    except (OSError, UnicodeError) as error:
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         advice = ADVICE.get(getattr(error, "errno", 0), "Choose another folder")
         raise CheckpointWriteError(

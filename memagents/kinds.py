@@ -58,7 +58,7 @@ def items_fit(value: Any, container: type, parts: tuple[Any, ...]) -> bool:
 def expected(kind: Any) -> str:
     """What a value of that kind can be, in words."""
     if get_origin(kind) in (Union, UnionType):
-        return " or ".join(dict.fromkeys(map(expected, get_args(kind))))
+        return " or ".join(map(expected, get_args(kind))).replace(" or of type ", " or ")
     if kind in (None, type(None)):
         return "None"
     choices = (True, False) if kind is bool else get_args(kind) if get_origin(kind) is Literal else ()

@@ -97,6 +97,15 @@ def test_arguments_that_cannot_be_read_are_exit_code_2(arguments, capsys):
     assert capsys.readouterr().err
 
 
+def test_what_the_system_refuses_is_one_line_and_exit_code_1(monkeypatch, capsys):
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", "somewhere")
+
+    monkeypatch.setattr(RunResult, "load", refuse)
+    assert main(["evaluate", "somewhere"]) == 1
+    assert capsys.readouterr().err == "memagents: [Errno 13] Permission denied: 'somewhere'\n"
+
+
 def test_an_interruption_is_exit_code_130(tmp_path, monkeypatch, capsys):
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -121,9 +130,24 @@ def test_help_is_quick_because_it_imports_no_torch():
 
 
 def test_values_are_read_as_python_literals_where_they_are_some():
-    texts = ["a=64", "b=0.5", "c=True", "d=None", "e=fast", "f=[1,2]", "g={'x':1}", "h=a=b"]
-    expected = {"a": 64, "b": 0.5, "c": True, "d": None, "e": "fast", "f": [1, 2], "g": {"x": 1}, "h": "a=b"}
+    texts = ["a=64", "b=0.5", "c=True", "d=None", "e=fast", "f=[1,2]", "g={'x':1}", "h=a=b", "i={[]:1}"]
+    expected = {
+        "a": 64,
+        "b": 0.5,
+        "c": True,
+        "d": None,
+        "e": "fast",
+        "f": [1, 2],
+        "g": {"x": 1},
+        "h": "a=b",
+        "i": "{[]:1}",
+    }
     assert parse_arguments(texts) == expected
+
+
+def test_brackets_without_end_are_a_text():
+    text = "(" * 100_000
+    assert parse_arguments([f"a={text}"]) == {"a": text}
 
 
 @pytest.mark.parametrize("text", ["size", "=3", "two words=3"])

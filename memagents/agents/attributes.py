@@ -61,7 +61,7 @@ def check_attributes(cls: type, attributes: Mapping[str, Any], never: Collection
         if not 0 <= attributes.get(name, 0) <= LARGEST:
             raise ValueError(f"{name} must be from 0 to {LARGEST}, got {attributes[name]}")
     for episode in attributes.get("ep_info_buffer") or ():
-        check_kinds({name: episode[name] for name in EPISODE}, EPISODE, where="ep_info_buffer: ")
+        check_kinds({name: episode.get(name) for name in EPISODE}, EPISODE, where="ep_info_buffer: ")
     for success in attributes.get("ep_success_buffer") or ():
         check_kinds({"success": success}, {"success": bool | int | float}, where="ep_success_buffer: ")
 

@@ -194,10 +194,10 @@ def like(template: Any, value: Any) -> Any:
     """`value` with the named tuples of `template`, which a file keeps as plain ones.
 
     Raises:
-        DamagedFileError: if the two are of different sizes.
+        ValueError: if the two are of different sizes.
     """
     if not hasattr(template, "_fields"):
         return value
     if not isinstance(value, list | tuple) or len(value) != len(template):
-        raise DamagedFileError(f"expected the {len(template)} fields of a {type(template).__name__}, got {value!r}")
+        raise ValueError(f"expected the {len(template)} fields of a {type(template).__name__}, got {value!r}")
     return type(template)(*map(like, template, value))

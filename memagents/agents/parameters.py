@@ -14,7 +14,7 @@ from memagents.errors import DamagedFileError, OtherArchitectureError
 from memagents.files import reading
 from memagents.kinds import check_kinds
 
-SETTING: Any = bool | float | str | tuple[float | None, ...] | list[int] | None
+SETTING: Any = float | str | bool | tuple[float | None, ...] | list[int] | None
 """What a setting of an optimizer can be."""
 
 Network = TypeVar("Network", bound=nn.Module)

@@ -95,9 +95,9 @@ def check_encoder(config: TrainConfig) -> None:
             raise ValueError(f"the encoder is set twice, by encoder={config.encoder!r} and by {name} in policy_kwargs")
 
 
-def check_normalize(normalize: bool, gamma: Any) -> None:
+def check_normalize(normalize: bool, gamma: float) -> None:
     """Raises ValueError if rewards cannot be normalised, which takes their discounted sum."""
-    if normalize and not (isinstance(gamma, int | float) and 0 <= gamma <= 1):
+    if normalize and not 0 <= gamma <= 1:
         raise ValueError(f"normalize needs a gamma from 0 to 1, the discount of rewards, got {gamma!r} in algo_kwargs")
 
 

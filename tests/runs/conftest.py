@@ -64,6 +64,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
         return train(TrainConfig(**TINY, folder=folder, log=("tensorboard", "wandb"), checkpoint_every=40))
 
 
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+    """A finished run, with checkpoints after 32, 64 and 96 steps."""
+    return train(TrainConfig(**TINY, folder=tmp_path_factory.mktemp("trained") / "run", checkpoint_every=32))
+
+
 @pytest.fixture
 def environments_built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The ids of the environments that are built from here on."""

@@ -34,16 +34,29 @@ MISTAKES = {
         {"sequence_length": 8, "algo_kwargs": {"n_steps": 16, "batch_size": 20}},
         "sequence_length must divide batch_size, got sequence_length=8 and batch_size=20",
     ),
-    "no discount": (
-        {"normalize": True, "algo_kwargs": {"gamma": None}},
-        "normalize needs a gamma from 0 to 1, the discount of rewards, got None in algo_kwargs",
+    "no discount of rewards": (
+        {"normalize": True, "algo_kwargs": {"gamma": 1.5}},
+        r"normalize needs a gamma from 0 to 1, the discount of rewards, got 1\.5 in algo_kwargs",
     ),
+    "text for a number": ({"timesteps": "96"}, "timesteps must be of type int, got '96'"),
+    "number for a text": ({"env": 3}, "env must be of type str, got 3"),
+    "number for a choice": ({"backend": 3}, "backend must be one of auto, batched, dummy, subproc, got 3"),
+    "options that are none": ({"memory_kwargs": [3]}, r"memory_kwargs must be of type dict, got \[3\]"),
+    "option without a name": ({"env_kwargs": {3: 3}}, r"env_kwargs must be of type dict, got \{3: 3\}"),
+    "option of another kind": ({"memory_kwargs": {"hidden_size": "x"}}, "hidden_size must be of type int, got 'x'"),
+    "argument of another kind": ({"algo_kwargs": {"ent_coef": "x"}}, "ent_coef must be of type float, got 'x'"),
+    "argument that is NaN": ({"algo_kwargs": {"gamma": float("nan")}}, "gamma must be of type float, got nan"),
+    "no epochs": ({"algo_kwargs": {"n_epochs": 0}}, "n_epochs must be at least 1, got 0"),
+    "negative seed": ({"seed": -1}, "seed must be from 0 to 4294967295, got -1"),
+    "large seed": ({"seed": 2**32}, "seed must be from 0 to 4294967295, got 4294967296"),
+    "relative module": ({"env": ".x:A/B-v0"}, "cannot import '.x'"),
+    "module that is no name": ({"env": "\0:A/B-v0"}, "cannot import"),
     "no threads": ({"threads": 0}, "threads must be at least 1, got 0"),
 }
 
 
 @pytest.mark.parametrize(("changes", "message"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_is_named_and_nothing_is_built(changes, message, tiny, tmp_path, environments_built):
+def test_a_mistake_is_named_and_nothing_is_built(changes, message, tiny, tmp_path, environments_built, unchecked):
     with pytest.raises(ValueError, match=message):
         train(tiny(**changes))
     assert environments_built == []
@@ -58,3 +71,15 @@ def test_every_argument_of_the_stable_baselines3_class_can_be_given(tiny):
 def test_an_evaluation_needs_an_episode(finished):
     with pytest.raises(ValueError, match="episodes must be at least 1, got 0"):
         evaluate_run(finished, episodes=0)
+
+
+def test_an_evaluation_has_no_negative_seed(finished):
+    with pytest.raises(ValueError, match="seed must be at least 0, got -1"):
+        evaluate_run(finished, episodes=1, seed=-1)
+
+
+@pytest.mark.parametrize(
+    "value", [{"algo_kwargs": {"max_grad_norm": float("inf")}}, {"step_timeout": 3, "backend": "subproc"}]
+)
+def test_infinity_and_whole_numbers_are_numbers(value, tiny, unchecked):
+    check_config(tiny(**value))
