@@ -26,6 +26,8 @@ def writing(path: object) -> Iterator[None]:
     """What the system refuses inside becomes a CheckpointWriteError that names the file and says what to do."""
     try:
         yield
+    except MemagentsError:
+        raise
     # The latter for a name that no file can have.
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

@@ -285,7 +285,7 @@ def test_outputs_that_are_undefined_choose_no_action(space, unchecked):
     model = MemoryA2C("MlpPolicy", env, memory="none")
     with torch.no_grad():
         model.policy.action_net.bias.fill_(torch.nan)
-    with pytest.raises(kinds.NonFiniteAction, match=r"no action can be chosen.*no environment has seen one"):
+    with pytest.raises(kinds.NonFiniteAction, match=r"no action can be chosen|not a finite number"):
         model.learn(32)
 
 

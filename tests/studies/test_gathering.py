@@ -33,7 +33,7 @@ def test_a_run_that_is_not_finished_is_named_with_why(make_run, tmp_path):
     assert unfinished[failed.folder] == "failed, NonFiniteReward: a reward is nan"
     assert unfinished[stopped.folder] == "interrupted at 64 of 200,000 steps"
     assert unfinished[at_work.folder] == "running at 64 of 200,000 steps"
-    assert unfinished[broken.folder].startswith("cannot be read, JSONDecodeError: ")
+    assert unfinished[broken.folder].startswith("cannot be read, DamagedFileError: ")
 
 
 def test_an_error_outside_of_training_is_its_last_line(make_run, tmp_path):
