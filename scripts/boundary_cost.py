@@ -53,9 +53,9 @@ took: the median over {repeats} rounds of {rollouts} rollouts with their updates
 
 *Batched* environments are one object without a Python call for each; what is checked is every batch of observations,
 rewards and actions, the gradients before each step of the optimizer, and the value loss of each rollout. *One by one*
-is `backend="dummy"`, and adds to that the name and the shape of every single observation: {each:.2f} microseconds, by
-which `make_vec_env`'s environments are slower than SB3's `DummyVecEnv` (the median difference over {pairs} turns of
-{turn} steps each).
+is `vectorization="dummy"`, and adds to that the name and the shape of every single observation: {each:.2f}
+microseconds, by which `make_vec_env`'s environments are slower than SB3's `DummyVecEnv` (the median difference over
+{pairs} turns of {turn} steps each).
 
 What this does not show: larger observations such as images, environments in processes of their own, a GPU (on which
 reading the norm of the gradients is one wait for each step of the optimizer), or environments that take time
@@ -171,7 +171,7 @@ def measure(environments: str, options: Options, each: float) -> list[Round]:
     """All rounds in one kind of environments, where the check of a single observation takes `each` seconds."""
     model = MemoryPPO(
         "MlpPolicy",
-        make_vec_env(ENV, options.n_envs, options.seed, backend=KINDS[environments]),
+        make_vec_env(ENV, options.n_envs, options.seed, vectorization=KINDS[environments]),
         n_steps=options.n_steps,
         batch_size=options.batch_size,
         n_epochs=options.n_epochs,
@@ -193,7 +193,7 @@ def measure(environments: str, options: Options, each: float) -> list[Round]:
 
 def seconds_each(options: Options) -> float:
     """How much longer a step of one environment takes with the checks of single observations."""
-    ours = make_vec_env(ENV, options.n_envs, options.seed, backend="dummy")
+    ours = make_vec_env(ENV, options.n_envs, options.seed, vectorization="dummy")
     theirs = make_sb3_vec_env(partial(gym.make, ENV), options.n_envs, options.seed)
     actions = np.zeros(options.n_envs, np.int64)
 

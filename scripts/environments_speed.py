@@ -83,9 +83,9 @@ def runners(family: str, num_envs: int) -> dict[str, Runner]:
     """Ours, and POPGym's where it has the family."""
     peer, knobs = PEERS.get(family, (None, {}))
     ours = f"memagents_envs:MemAgents/{family}Easy-v0"
-    envs = {"ours": make_vec_env(ours, num_envs, env_kwargs=knobs, backend="batched")}
+    envs = {"ours": make_vec_env(ours, num_envs, env_kwargs=knobs, vectorization="batched")}
     if peer is not None:
-        envs["popgym"] = make_vec_env(peer, num_envs, backend="dummy")
+        envs["popgym"] = make_vec_env(peer, num_envs, vectorization="dummy")
     return {name: Runner.of(env) for name, env in envs.items()}
 
 

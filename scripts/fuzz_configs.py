@@ -55,7 +55,7 @@ BASES = (
 )
 """Configurations that can be trained in a second."""
 
-TEXT_FIELDS = ("env", "memory", "encoder", "policy", "algo", "backend", "critic_memory")
+TEXT_FIELDS = ("env", "memory", "encoder", "policy", "algo", "vectorization", "critic_memory")
 NUMBER_FIELDS = (
     *("seed", "timesteps", "n_envs", "eval_episodes", "checkpoint_every", "threads", "sequence_length", "step_timeout"),
 )

@@ -245,7 +245,7 @@ def nothing_large() -> Iterator[None]:
 
 def is_small(config: TrainConfig) -> bool:
     """Whether a configuration is trained in a moment, here in this process."""
-    here = config.backend != "subproc" and not config.log and config.threads in (None, 1)
+    here = config.vectorization != "subproc" and not config.log and config.threads in (None, 1)
     return here and all(number <= LARGEST or number == math.inf for number in numbers(vars(config)))
 
 

@@ -159,7 +159,7 @@ def batched_env(config: ThroughputConfig) -> VecEnv:
     """The natively batched one, an SB3 `VecEnv` that every program can use."""
     env_kwargs = {"k": config.k, "num_decks": config.num_decks}
     env_id = "memagents_envs:MemAgents/RepeatPrevious-v0"
-    return make_vec_env(env_id, config.n_envs, config.seed, env_kwargs=env_kwargs, backend="batched")
+    return make_vec_env(env_id, config.n_envs, config.seed, env_kwargs=env_kwargs, vectorization="batched")
 
 
 ENVS: dict[str, Callable[[ThroughputConfig], VecEnv]] = {"popgym": popgym_env, "batched": batched_env}

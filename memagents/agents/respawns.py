@@ -87,17 +87,17 @@ def respawns_of(env: VecEnv | None) -> Respawns:
     return respawns
 
 
-def check_respawn(respawn: int, backend: str) -> None:
+def check_respawn(respawn: int, vectorization: str) -> None:
     """Raises ValueError for a count that is none, and for environments that cannot be made anew one by one.
 
     Args:
         respawn: how often environments may be made anew.
-        backend: how they are stepped, where it is decided.
+        vectorization: how they are stepped, where it is decided.
     """
     if respawn < 0:
         raise ValueError(f"respawn must be at least 0, got {respawn}")
-    if respawn and backend == "batched":
+    if respawn and vectorization == "batched":
         raise ValueError(
-            f"respawn={respawn} needs backend='subproc' or 'dummy': here all environments are stepped as one batch "
-            "(backend='batched'), which fails as a whole"
+            f"respawn={respawn} needs vectorization='subproc' or 'dummy': here all environments are stepped as one "
+            "batch (vectorization='batched'), which fails as a whole"
         )

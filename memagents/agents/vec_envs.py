@@ -25,9 +25,9 @@ from memagents.agents.guarded_vec_envs import GuardedDummyVecEnv, GuardedSubproc
 from memagents.agents.last_action_reward import AppendLastActionReward
 from memagents.agents.respawns import check_respawn
 
-__all__ = ["AppendLastActionReward", "Backend", "BatchedVecEnv", "find_spec", "make_vec_env"]
+__all__ = ["AppendLastActionReward", "BatchedVecEnv", "Vectorization", "find_spec", "make_vec_env"]
 
-Backend: TypeAlias = Literal["auto", "batched", "dummy", "subproc"]
+Vectorization: TypeAlias = Literal["auto", "batched", "dummy", "subproc"]
 Info: TypeAlias = dict[str, Any]
 
 
@@ -37,7 +37,7 @@ def make_vec_env(
     seed: int | None = None,
     *,
     env_kwargs: dict[str, Any] | None = None,
-    backend: Backend = "auto",
+    vectorization: Vectorization = "auto",
     last_action_reward: bool = False,
     step_timeout: float | None = None,
     respawn: int = 0,
@@ -47,11 +47,11 @@ def make_vec_env(
     Args:
         env_id: a registered id; `module:id` imports the module that registers it, in worker processes too.
         n_envs: how many, at least 1.
-        seed: environment i is seeded with `seed + i` at the next reset, in every backend alike; None draws a seed
+        seed: environment i is seeded with `seed + i` at the next reset, in every vectorization alike; None draws a seed
             from NumPy's global generator, as SB3 does.
         env_kwargs: keyword arguments of the environment.
-        backend: "batched" steps one natively batched environment, where the id registers one with autoreset SAME_STEP;
-            "dummy" steps single environments one after the other, "subproc" each in a process of its own;
+        vectorization: "batched" steps one natively batched environment, where the id registers one with autoreset
+            SAME_STEP; "dummy" steps single environments one after the other, "subproc" each in a process of its own;
             "auto" is "batched" where there is one, else "dummy".
         last_action_reward: whether to append the last action and reward to the observation (`AppendLastActionReward`).
         step_timeout: seconds that an environment in a process of its own may take to answer, before the process is
@@ -62,7 +62,7 @@ def make_vec_env(
             `set_attr` is lost.
 
     Raises:
-        ValueError: for an unknown id or backend, a module that cannot be imported, fewer than one environment,
+        ValueError: for an unknown id or vectorization, a module that cannot be imported, fewer than one environment,
             "batched" where there is no such environment, a timeout that cannot be kept, or environments that cannot
             be made anew one by one. Nothing is built then.
     """
@@ -70,8 +70,8 @@ def make_vec_env(
         raise ValueError(f"n_envs must be at least 1, got {n_envs}")
     spec, env_kwargs = find_spec(env_id), env_kwargs or {}
     venv: VecEnv
-    chosen = choose_backend(backend, spec)
-    check_step_timeout(step_timeout, backend)
+    chosen = choose_vectorization(vectorization, spec)
+    check_step_timeout(step_timeout, vectorization)
     check_respawn(respawn, chosen)
     if chosen == "batched":
         batched = gym.make_vec(spec, num_envs=n_envs, vectorization_mode="vector_entry_point", **env_kwargs)
@@ -110,28 +110,29 @@ def find_spec(env_id: str) -> EnvSpec:
     )
 
 
-def choose_backend(backend: Backend, spec: EnvSpec) -> Backend:
+def choose_vectorization(vectorization: Vectorization, spec: EnvSpec) -> Vectorization:
     """What "auto" means for this environment; any other choice is checked against what there is."""
-    choices = get_args(Backend)
-    if backend not in choices:
-        raise ValueError(f"backend must be one of {choices}, got {backend!r}")
-    if backend == "batched" and not has_batched(spec):
+    choices = get_args(Vectorization)
+    if vectorization not in choices:
+        raise ValueError(f"vectorization must be one of {choices}, got {vectorization!r}")
+    if vectorization == "batched" and not has_batched(spec):
         raise ValueError(
-            f"{spec.id} has no natively batched environment with autoreset SAME_STEP; use backend='dummy' or 'subproc'"
+            f"{spec.id} has no natively batched environment with autoreset SAME_STEP; use vectorization='dummy' or "
+            "'subproc'"
         )
-    if backend == "auto":
+    if vectorization == "auto":
         return "batched" if has_batched(spec) else "dummy"
-    return backend
+    return vectorization
 
 
-def check_step_timeout(step_timeout: float | None, backend: Backend) -> None:
+def check_step_timeout(step_timeout: float | None, vectorization: Vectorization) -> None:
     """Raises ValueError for a timeout that is none, or that cannot be kept."""
     if step_timeout is not None and not step_timeout > 0:
         raise ValueError(f"step_timeout must be above 0 seconds, got {step_timeout}")
-    if step_timeout is not None and backend != "subproc":
+    if step_timeout is not None and vectorization != "subproc":
         raise ValueError(
-            f"step_timeout={step_timeout} needs backend='subproc', got {backend!r}: only an environment in a process "
-            "of its own can be left behind when it hangs"
+            f"step_timeout={step_timeout} needs vectorization='subproc', got {vectorization!r}: only an environment in "
+            "a process of its own can be left behind when it hangs"
         )
 
 
@@ -165,7 +166,7 @@ class BatchedVecEnv(VecEnv):
         if mode is not AutoresetMode.SAME_STEP:
             raise ValueError(
                 f"the autoreset mode of {env} must be AutoresetMode.SAME_STEP, got {mode}. Make it with "
-                "autoreset_mode=AutoresetMode.SAME_STEP, or use make_vec_env(..., backend='dummy')"
+                "autoreset_mode=AutoresetMode.SAME_STEP, or use make_vec_env(..., vectorization='dummy')"
             )
         self.env = env
         self._actions: Any = None

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from tyro.constructors import PrimitiveConstructorSpec
 
 Algorithm: TypeAlias = Literal["ppo", "a2c"]
-Backend: TypeAlias = Literal["auto", "batched", "dummy", "subproc"]
+Vectorization: TypeAlias = Literal["auto", "batched", "dummy", "subproc"]
 Sink: TypeAlias = Literal["tensorboard", "wandb"]
 
 
@@ -96,17 +96,17 @@ class Settings:
     env_kwargs: Arguments = field(default_factory=dict)
     """Arguments of the environment, such as corridor_length=20."""
 
-    backend: Backend = "auto"
+    vectorization: Vectorization = "auto"
     """How environments are stepped: all in one `batched` environment, one after the other (`dummy`), or each in a
     process of its own (`subproc`); by default batched where the environment has that, else dummy."""
 
     step_timeout: float | None = None
-    """Seconds that an environment may take for a step before the run fails; needs the backend `subproc`. By default
+    """Seconds that an environment may take for a step before the run fails; needs `--vectorization subproc`. By default
     there is no limit."""
 
     respawn: int = 0
     """How often, over all environments together, one that fails (raises an error, is later than step_timeout, or loses
-    its process) is made anew before the run fails. Its episode is truncated there. Not with the backend `batched`."""
+    its process) is made anew before the run fails. Its episode is truncated there. Not with `batched`."""
 
     algo_kwargs: Arguments = field(default_factory=dict)
     """Arguments of the algorithm, such as n_epochs=4 ent_coef=0.01."""

@@ -57,7 +57,7 @@ def build_plain_env(config: TrainConfig, *, n_envs: int, seed: int) -> VecEnv:
             n_envs,
             seed,
             env_kwargs=config.env_kwargs,
-            backend=config.backend,
+            vectorization=config.vectorization,
             last_action_reward=config.last_action_reward,
             step_timeout=config.step_timeout,
             respawn=config.respawn,

@@ -12,7 +12,7 @@ from gymnasium.envs.registration import load_env_creator
 
 from memagents.agents.arguments import check_lengths, check_options
 from memagents.agents.respawns import check_respawn
-from memagents.agents.vec_envs import check_step_timeout, choose_backend, find_spec
+from memagents.agents.vec_envs import check_step_timeout, choose_vectorization, find_spec
 from memagents.encoders.registry import check_encoder_options
 from memagents.kinds import check_kinds
 from memagents.memories.registry import check_memory_options
@@ -31,9 +31,9 @@ def check_config(config: TrainConfig) -> None:
     check_kinds(vars(config), get_type_hints(TrainConfig))
     check_memory_options(config.memory, config.memory_kwargs)
     check_env(config.env, config.env_kwargs)
-    backend = choose_backend(config.backend, find_spec(config.env))
-    check_step_timeout(config.step_timeout, config.backend)
-    check_respawn(config.respawn, backend)
+    vectorization = choose_vectorization(config.vectorization, find_spec(config.env))
+    check_step_timeout(config.step_timeout, config.vectorization)
+    check_respawn(config.respawn, vectorization)
     check_algorithm(config.algo, config.algo_kwargs)
     check_encoder(config)
     arguments = algorithm_arguments(config)

@@ -17,7 +17,7 @@ from memagents.agents.guarded_vec_envs import GuardedDummyVecEnv, GuardedSubproc
 from memagents.agents.named_envs import Failure
 from memagents.errors import EnvironmentFailed, EnvironmentTimeout, EnvironmentWorkerDied, ObservationOutsideSpace
 
-BACKENDS = ["dummy", "subproc"]
+VECTORIZATIONS = ["dummy", "subproc"]
 ACTIONS = np.zeros(3, np.int64)
 
 
@@ -26,9 +26,11 @@ def chaotic() -> Iterator[Any]:
     """Makes three environments, of which the second has a fault."""
     made = []
 
-    def make(backend: str, step_timeout: float | None = None, **options: Any) -> Any:
+    def make(vectorization: str, step_timeout: float | None = None, **options: Any) -> Any:
         made.append(
-            make_vec_env("chaos:Chaos-v0", 3, 0, env_kwargs=options, backend=backend, step_timeout=step_timeout)
+            make_vec_env(
+                "chaos:Chaos-v0", 3, 0, env_kwargs=options, vectorization=vectorization, step_timeout=step_timeout
+            )
         )
         return made[-1]
 
@@ -51,12 +53,12 @@ def is_running(process: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("vectorization", VECTORIZATIONS)
 @pytest.mark.parametrize(("at", "doing"), [(5, "step"), (0, "reset")])
-def test_an_environment_that_raises_is_named_with_its_step_and_error(backend, at, doing, chaotic):
+def test_an_environment_that_raises_is_named_with_its_step_and_error(vectorization, at, doing, chaotic):
     message = rf"environment 1 failed in {doing}\(\) at step {at} with ValueError: no such door"
     with pytest.raises(EnvironmentFailed, match=message) as caught:
-        steps(chaotic(backend, fault="error", at=at), 10)
+        steps(chaotic(vectorization, fault="error", at=at), 10)
     assert (caught.value.environment, caught.value.step) == (1, at)
     assert isinstance(caught.value.__cause__, ValueError)
     assert str(caught.value.__cause__) == "no such door"
@@ -77,11 +79,11 @@ def test_an_error_that_cannot_be_pickled_is_described():
         assert type(error).__name__ in str(cause)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_an_observation_of_another_shape_is_named(backend, chaotic):
+@pytest.mark.parametrize("vectorization", VECTORIZATIONS)
+def test_an_observation_of_another_shape_is_named(vectorization, chaotic):
     message = r"observation of environment 1 at step 5 has shape \(2,\), its space \(3,\)"
     with pytest.raises(ObservationOutsideSpace, match=message) as caught:
-        steps(chaotic(backend, fault="wrong shape"), 10)
+        steps(chaotic(vectorization, fault="wrong shape"), 10)
     assert (caught.value.environment, caught.value.step) == (1, 5)
 
 
@@ -162,7 +164,7 @@ FORGETFUL = """
 import numpy as np
 from memagents import make_vec_env
 
-venv = make_vec_env("CartPole-v1", 2, 0, backend="subproc")
+venv = make_vec_env("CartPole-v1", 2, 0, vectorization="subproc")
 venv.reset()
 venv.step_async(np.zeros(2, np.int64))
 print(*(process.pid for process in venv.processes))
@@ -195,13 +197,13 @@ def test_an_environment_that_cannot_be_made_is_named():
 
 def test_a_timeout_that_cannot_be_kept_is_refused():
     with pytest.raises(ValueError, match=r"step_timeout must be above 0 seconds, got 0.0"):
-        make_vec_env("chaos:Chaos-v0", 2, backend="subproc", step_timeout=0.0)
-    with pytest.raises(ValueError, match=r"step_timeout=2.0 needs backend='subproc', got 'auto'"):
+        make_vec_env("chaos:Chaos-v0", 2, vectorization="subproc", step_timeout=0.0)
+    with pytest.raises(ValueError, match=r"step_timeout=2.0 needs vectorization='subproc', got 'auto'"):
         make_vec_env("chaos:Chaos-v0", 2, step_timeout=2.0)
 
 
 def test_observations_that_are_no_arrays_pass_unseen():
-    env = make_vec_env("popgym:popgym-AutoencodeEasy-v0", 2, seed=0, backend="dummy")
+    env = make_vec_env("popgym:popgym-AutoencodeEasy-v0", 2, seed=0, vectorization="dummy")
     env.reset()
     observations, *_ = env.step(np.zeros(2, int))
     assert isinstance(observations, tuple)

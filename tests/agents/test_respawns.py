@@ -25,7 +25,7 @@ FAULTS = {
     ("subproc", "hang"): EnvironmentTimeout,
     ("subproc", "death"): EnvironmentWorkerDied,
 }
-BACKENDS = ["dummy", "subproc"]
+VECTORIZATIONS = ["dummy", "subproc"]
 ACTIONS = np.zeros(3, np.int64)
 STEP = 5
 
@@ -35,7 +35,7 @@ def chaotic() -> Iterator[Chaotic]:
     """Makes three environments, of which the second fails at its fifth step."""
     made = []
 
-    def make(backend: str, respawn: int = 1, step_timeout: float | None = None, **options: Any) -> Any:
+    def make(vectorization: str, respawn: int = 1, step_timeout: float | None = None, **options: Any) -> Any:
         options = {"at": STEP, **options}
         made.append(
             make_vec_env(
@@ -43,7 +43,7 @@ def chaotic() -> Iterator[Chaotic]:
                 3,
                 0,
                 env_kwargs=options,
-                backend=backend,
+                vectorization=vectorization,
                 step_timeout=step_timeout,
                 respawn=respawn,
             )
@@ -60,10 +60,10 @@ def played(venv: Any, count: int = STEP + 5) -> list[Any]:
     return [venv.reset(), *(venv.step(ACTIONS[: venv.num_envs]) for _ in range(count))]
 
 
-@pytest.mark.parametrize(("backend", "fault"), FAULTS)
-def test_an_interrupted_episode_is_truncated_at_its_last_observation(backend, fault, chaotic: Chaotic):
-    healthy = played(chaotic(backend, fault="none"))
-    venv = chaotic(backend, fault=fault, step_timeout=2.0 if fault == "hang" else None)
+@pytest.mark.parametrize(("vectorization", "fault"), FAULTS)
+def test_an_interrupted_episode_is_truncated_at_its_last_observation(vectorization, fault, chaotic: Chaotic):
+    healthy = played(chaotic(vectorization, fault="none"))
+    venv = chaotic(vectorization, fault=fault, step_timeout=2.0 if fault == "hang" else None)
     with pytest.warns(UserWarning, match=rf"environment 1 .*step {STEP}.* made anew \(1 of respawn=1 times\)"):
         steps = played(venv)
 
@@ -75,7 +75,7 @@ def test_an_interrupted_episode_is_truncated_at_its_last_observation(backend, fa
     assert "episode" not in infos[1]
     assert infos[1]["respawned"] == event
     assert np.array_equal(infos[1]["terminal_observation"], steps[STEP - 1][0][1])
-    assert (event["environment"], event["step"], event["error"]) == (1, STEP, FAULTS[backend, fault].__name__)
+    assert (event["environment"], event["step"], event["error"]) == (1, STEP, FAULTS[vectorization, fault].__name__)
 
     replacement = ChaosEnv()
     assert np.array_equal(observations[1], replacement.reset(seed=event["seed"])[0])
@@ -87,11 +87,11 @@ def test_an_interrupted_episode_is_truncated_at_its_last_observation(backend, fa
 
 def test_seeds_are_those_of_run_environment_and_count_in_every_backend(chaotic: Chaotic):
     seeds = {}
-    for backend in BACKENDS:
-        venv = chaotic(backend, respawn=6, fault="error", where=None)
+    for vectorization in VECTORIZATIONS:
+        venv = chaotic(vectorization, respawn=6, fault="error", where=None)
         with pytest.warns(UserWarning, match="made anew"):
             played(venv, 2 * STEP)
-        seeds[backend] = [(event["environment"], event["seed"]) for event in venv.respawns.events]
+        seeds[vectorization] = [(event["environment"], event["seed"]) for event in venv.respawns.events]
     assert [environment for environment, _ in seeds["dummy"]] == [0, 1, 2, 0, 1, 2]
     assert len({seed for _, seed in seeds["dummy"]}) == 6
     assert seeds["dummy"] == seeds["subproc"]
@@ -102,9 +102,9 @@ def test_seeds_are_those_of_run_environment_and_count_in_every_backend(chaotic: 
     assert not {event["seed"] for event in other.respawns.events} & {seed for _, seed in seeds["dummy"]}
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_the_limit_is_kept_over_all_environments(backend, chaotic: Chaotic):
-    venv = chaotic(backend, respawn=4, fault="error", where=None)
+@pytest.mark.parametrize("vectorization", VECTORIZATIONS)
+def test_the_limit_is_kept_over_all_environments(vectorization, chaotic: Chaotic):
+    venv = chaotic(vectorization, respawn=4, fault="error", where=None)
     with (
         pytest.warns(UserWarning, match=r"made anew \([1-4] of respawn=4 times\)"),
         pytest.raises(EnvironmentFailed, match=rf"environment 1 failed in step\(\) at step {2 * STEP}") as caught,
@@ -128,9 +128,9 @@ def test_only_the_process_that_failed_is_ended_and_none_is_left(fault, chaotic: 
     assert not any(map(is_running, after))
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_an_episode_that_ended_before_its_environment_failed_keeps_its_end(backend, chaotic: Chaotic):
-    healthy, venv = chaotic(backend, fault="none"), chaotic(backend, fault="error in reset", at=1)
+@pytest.mark.parametrize("vectorization", VECTORIZATIONS)
+def test_an_episode_that_ended_before_its_environment_failed_keeps_its_end(vectorization, chaotic: Chaotic):
+    healthy, venv = chaotic(vectorization, fault="none"), chaotic(vectorization, fault="error in reset", at=1)
     with pytest.warns(UserWarning, match=r"environment 1 failed in reset\(\)"):
         steps = played(venv, 40)
     first_end = next(i for i, step in enumerate(steps[1:]) if step[2][1])
@@ -142,9 +142,9 @@ def test_an_episode_that_ended_before_its_environment_failed_keeps_its_end(backe
     assert np.array_equal(info["terminal_observation"], expected[3]["terminal_observation"])
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_an_environment_that_fails_in_its_first_reset_gets_another_seed(backend, chaotic: Chaotic):
-    venv = chaotic(backend, fault="error", at=0)
+@pytest.mark.parametrize("vectorization", VECTORIZATIONS)
+def test_an_environment_that_fails_in_its_first_reset_gets_another_seed(vectorization, chaotic: Chaotic):
+    venv = chaotic(vectorization, fault="error", at=0)
     with pytest.warns(UserWarning, match=r"failed in reset\(\) at step 0"):
         first = venv.reset()
     assert np.array_equal(first[1], ChaosEnv().reset(seed=venv.respawns.events[0]["seed"])[0])
@@ -193,10 +193,10 @@ def test_an_array_that_is_changed_in_place_is_kept_as_it_was(monkeypatch):
     assert np.array_equal(infos[0]["terminal_observation"], [2.0, 2.0, 2.0])
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_observations_that_do_not_fit_are_no_reason_to_begin_again(backend, chaotic: Chaotic):
+@pytest.mark.parametrize("vectorization", VECTORIZATIONS)
+def test_observations_that_do_not_fit_are_no_reason_to_begin_again(vectorization, chaotic: Chaotic):
     with pytest.raises(ObservationOutsideSpace):
-        played(chaotic(backend, fault="wrong shape"))
+        played(chaotic(vectorization, fault="wrong shape"))
 
 
 def test_signals_that_ask_a_run_to_stop_are_no_failure_of_its_environments(chaotic: Chaotic):
@@ -212,5 +212,5 @@ def test_signals_that_ask_a_run_to_stop_are_no_failure_of_its_environments(chaot
 def test_what_cannot_be_made_anew_is_refused():
     with pytest.raises(ValueError, match="respawn must be at least 0, got -1"):
         make_vec_env("CartPole-v1", respawn=-1)
-    with pytest.raises(ValueError, match="respawn=2 needs backend='subproc' or 'dummy'"):
+    with pytest.raises(ValueError, match="respawn=2 needs vectorization='subproc' or 'dummy'"):
         make_vec_env("memagents_envs:MemAgents/TMaze-v0", 2, respawn=2)

@@ -17,7 +17,13 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
 
 from memagents.agents.guarded_vec_envs import GuardedDummyVecEnv
-from memagents.agents.vec_envs import AppendLastActionReward, BatchedVecEnv, choose_backend, find_spec, make_vec_env
+from memagents.agents.vec_envs import (
+    AppendLastActionReward,
+    BatchedVecEnv,
+    choose_vectorization,
+    find_spec,
+    make_vec_env,
+)
 
 T_MAZE = "memagents_envs:MemAgents/TMaze-v0"
 REPEAT_PREVIOUS = "memagents_envs:MemAgents/RepeatPrevious-v0"
@@ -129,7 +135,10 @@ def assert_steps_alike(ours: VecEnv, theirs: VecEnv) -> tuple[int, int]:
 
 @every_task
 def test_every_step_is_that_of_dummy_vec_env_with_monitor(env_id, knobs):
-    ours, theirs = (make_vec_env(env_id, 6, 9, env_kwargs=knobs, backend=backend) for backend in ("batched", "dummy"))
+    ours, theirs = (
+        make_vec_env(env_id, 6, 9, env_kwargs=knobs, vectorization=vectorization)
+        for vectorization in ("batched", "dummy")
+    )
     assert isinstance(ours, BatchedVecEnv)
     assert (ours.observation_space, ours.action_space) == (theirs.observation_space, theirs.action_space)
     ends, truncations = assert_steps_alike(ours, theirs)
@@ -151,8 +160,8 @@ def test_any_same_step_vector_env_is_adapted_with_all_its_infos(observation_spac
 
 
 def test_two_updates_of_ppo_give_bit_identical_parameters():
-    def parameters(backend: Any) -> list[np.ndarray]:
-        venv = make_vec_env(T_MAZE, 4, env_kwargs={"corridor_length": 1}, backend=backend)
+    def parameters(vectorization: Any) -> list[np.ndarray]:
+        venv = make_vec_env(T_MAZE, 4, env_kwargs={"corridor_length": 1}, vectorization=vectorization)
         model = PPO("MlpPolicy", VecNormalize(venv), n_steps=64, batch_size=64, n_epochs=2, seed=0, device="cpu")
         model.learn(2 * 64 * 4)
         return [parameter.detach().numpy() for parameter in model.policy.parameters()]
@@ -253,7 +262,7 @@ def test_frames_are_tiled():
 
 def test_the_batched_environment_is_chosen_where_there_is_one():
     assert isinstance(make_vec_env(T_MAZE, 2), BatchedVecEnv)
-    assert type(make_vec_env(T_MAZE, 2, backend="dummy")) is GuardedDummyVecEnv
+    assert type(make_vec_env(T_MAZE, 2, vectorization="dummy")) is GuardedDummyVecEnv
     # CartPole has a vector environment, but with autoreset NEXT_STEP.
     assert type(make_vec_env("CartPole-v1", 2)) is GuardedDummyVecEnv
     assert type(make_vec_env("Pendulum-v1", 2)) is GuardedDummyVecEnv
@@ -266,7 +275,7 @@ def test_environments_without_frames_need_no_render_mode():
 
 @every_task
 def test_seeds_mean_the_same_episodes_in_every_backend(env_id, knobs):
-    ours, theirs = (make_vec_env(env_id, 3, 21, env_kwargs=knobs, backend=name) for name in ("batched", "dummy"))
+    ours, theirs = (make_vec_env(env_id, 3, 21, env_kwargs=knobs, vectorization=name) for name in ("batched", "dummy"))
     for seed in (None, 4):
         if seed is not None:
             ours.seed(seed)
@@ -279,7 +288,8 @@ def test_seeds_mean_the_same_episodes_in_every_backend(env_id, knobs):
 
 def test_processes_live_through_the_same_episodes():
     ours, theirs = (
-        make_vec_env(T_MAZE, 2, 5, env_kwargs={"corridor_length": 1}, backend=name) for name in ("batched", "subproc")
+        make_vec_env(T_MAZE, 2, 5, env_kwargs={"corridor_length": 1}, vectorization=name)
+        for name in ("batched", "subproc")
     )
     assert isinstance(theirs, SubprocVecEnv)
     try:
@@ -289,9 +299,9 @@ def test_processes_live_through_the_same_episodes():
         theirs.close()
 
 
-@pytest.mark.parametrize("backend", ["dummy", "subproc"])
-def test_a_monitor_remembers_its_last_hundred_episodes_and_no_more(backend):
-    with closing(make_vec_env(T_MAZE, 1, 0, env_kwargs={"corridor_length": 1}, backend=backend)) as venv:
+@pytest.mark.parametrize("vectorization", ["dummy", "subproc"])
+def test_a_monitor_remembers_its_last_hundred_episodes_and_no_more(vectorization):
+    with closing(make_vec_env(T_MAZE, 1, 0, env_kwargs={"corridor_length": 1}, vectorization=vectorization)) as venv:
         venv.reset()
         seen = []
         while len(seen) < 120:
@@ -329,16 +339,16 @@ def test_impossible_requests_are_refused():
     with pytest.raises(ValueError, match="n_envs must be at least 1, got 0"):
         make_vec_env(T_MAZE, 0)
     with pytest.raises(ValueError, match="CartPole-v1 has no natively batched environment with autoreset SAME_STEP"):
-        make_vec_env("CartPole-v1", backend="batched")
-    unchecked = inspect.unwrap(choose_backend)  # the type checker of the tests would refuse it first
-    with pytest.raises(ValueError, match=r"backend must be one of \('auto', .*, got 'gpu'"):
+        make_vec_env("CartPole-v1", vectorization="batched")
+    unchecked = inspect.unwrap(choose_vectorization)  # the type checker of the tests would refuse it first
+    with pytest.raises(ValueError, match=r"vectorization must be one of \('auto', .*, got 'gpu'"):
         unchecked("gpu", find_spec(T_MAZE))
 
 
 def test_wrong_knobs_are_reported_by_the_environment():
-    for backend in ("batched", "dummy"):
+    for vectorization in ("batched", "dummy"):
         with pytest.raises(ValueError, match="corridor_length must be a whole number"):
-            make_vec_env(T_MAZE, env_kwargs={"corridor_length": 0}, backend=backend)
+            make_vec_env(T_MAZE, env_kwargs={"corridor_length": 0}, vectorization=vectorization)
 
 
 @pytest.mark.parametrize("action_space", ACTIONS, ids=repr)
@@ -421,7 +431,7 @@ def test_a_dict_observation_gets_two_entries_and_keeps_its_own():
 @every_task
 def test_the_wrapper_is_one_word_away_in_every_backend(env_id, knobs):
     ours, theirs = (
-        make_vec_env(env_id, 3, 2, env_kwargs=knobs, backend=name, last_action_reward=True)
+        make_vec_env(env_id, 3, 2, env_kwargs=knobs, vectorization=name, last_action_reward=True)
         for name in ("batched", "dummy")
     )
     assert ours.observation_space == theirs.observation_space

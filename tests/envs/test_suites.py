@@ -78,7 +78,9 @@ def test_an_adapted_id_survives_json_and_worker_processes():
     SUITES["popgym"].ids()
     spec = gym.spec("MemAgents/popgym-AutoencodeEasy-v0")
     assert isinstance(EnvSpec.from_json(spec.to_json()).make(), TupleToDict)
-    env = make_vec_env("memagents_envs.suites.popgym:MemAgents/popgym-AutoencodeEasy-v0", 2, seed=0, backend="subproc")
+    env = make_vec_env(
+        "memagents_envs.suites.popgym:MemAgents/popgym-AutoencodeEasy-v0", 2, seed=0, vectorization="subproc"
+    )
     assert set(env.reset()) == {"0", "1"}
     env.close()
 

@@ -35,7 +35,7 @@ def tiny(tmp_path: Path) -> Callable[..., TrainConfig]:
 def chaotic(tmp_path: Path) -> Callable[..., TrainConfig]:
     """Makes runs of 48 steps in two environments, of which the second fails at a step of the third rollout."""
 
-    def make(fault: str = "error", backend: str = "dummy", at: int = STEP, **changes: Any) -> TrainConfig:
+    def make(fault: str = "error", vectorization: str = "dummy", at: int = STEP, **changes: Any) -> TrainConfig:
         settings: dict[str, Any] = {
             "env": "chaos:Chaos-v0",
             "env_kwargs": {"fault": fault, "at": at, **changes.pop("env_kwargs", {})},
@@ -45,7 +45,7 @@ def chaotic(tmp_path: Path) -> Callable[..., TrainConfig]:
             "timesteps": 96,
             "algo_kwargs": {"n_steps": 16, "n_epochs": 1},
             "eval_episodes": 2,
-            "backend": backend,
+            "vectorization": vectorization,
             "step_timeout": 2.0 if fault == "hang" else None,
             "folder": tmp_path / "run",
         }

@@ -35,7 +35,7 @@ FATAL = {
     "odd error": EnvironmentFailed,
 }
 FATAL_TO_PROCESSES = {"hang": EnvironmentTimeout, "death": EnvironmentWorkerDied}
-CASES = [(backend, *case) for case in FATAL.items() for backend in ("dummy", "subproc")]
+CASES = [(vectorization, *case) for case in FATAL.items() for vectorization in ("dummy", "subproc")]
 CASES += [("subproc", *case) for case in FATAL_TO_PROCESSES.items()]
 
 
@@ -61,9 +61,9 @@ def metrics_of(config: TrainConfig) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (config.run_folder / "metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize(("backend", "fault", "error"), CASES, ids=[f"{case[1]}-{case[0]}" for case in CASES])
-def test_a_fault_ends_a_run_with_its_name_and_nothing_is_lost(backend, fault, error, chaotic: Chaotic, closed):
-    config = chaotic(fault, backend)
+@pytest.mark.parametrize(("vectorization", "fault", "error"), CASES, ids=[f"{case[1]}-{case[0]}" for case in CASES])
+def test_a_fault_ends_a_run_with_its_name_and_nothing_is_lost(vectorization, fault, error, chaotic: Chaotic, closed):
+    config = chaotic(fault, vectorization)
     with pytest.raises(error, match=f"environment 1 .*at step {STEP}") as caught:
         train(config)
 
@@ -83,7 +83,7 @@ def test_a_fault_ends_a_run_with_its_name_and_nothing_is_lost(backend, fault, er
     assert MemoryPPO.load(config.run_folder / "checkpoints" / "failed.zip").num_timesteps == steps_taken
 
 
-@pytest.mark.parametrize("backend", ["dummy", "subproc"])
+@pytest.mark.parametrize("vectorization", ["dummy", "subproc"])
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
@@ -91,15 +91,15 @@ def test_a_fault_ends_a_run_with_its_name_and_nothing_is_lost(backend, fault, er
         ("wrong type", "observation.* has type float64, its space float32"),
     ],
 )
-def test_what_can_be_trained_on_is_reported_and_trained_on(backend, fault, message, chaotic: Chaotic):
+def test_what_can_be_trained_on_is_reported_and_trained_on(vectorization, fault, message, chaotic: Chaotic):
     with pytest.warns(UserWarning, match=message):
-        result = train(chaotic(fault, backend))
+        result = train(chaotic(fault, vectorization))
     assert result.record["timesteps"] == 96
 
 
-@pytest.mark.parametrize("backend", ["dummy", "subproc"])
-def test_episodes_that_end_at_their_first_step_do_no_harm(backend, chaotic: Chaotic):
-    result = train(chaotic("zero-length episodes", backend))
+@pytest.mark.parametrize("vectorization", ["dummy", "subproc"])
+def test_episodes_that_end_at_their_first_step_do_no_harm(vectorization, chaotic: Chaotic):
+    result = train(chaotic("zero-length episodes", vectorization))
     assert result.record["timesteps"] == 96
     assert all(row["rollout/ep_len_mean"] >= 1 for row in result.metrics() if "rollout/ep_len_mean" in row)
 
@@ -120,9 +120,9 @@ def test_a_failed_run_starts_again_when_the_environment_is_repaired(chaotic: Cha
     assert [row["timesteps"] for row in metrics_of(chaotic("nan reward"))] == [32, 64, 72]
 
 
-@pytest.mark.parametrize("backend", ["dummy", "subproc"])
-def test_a_fault_before_the_first_step_leaves_the_folder_to_the_next_run(backend, chaotic: Chaotic):
-    config = chaotic("error", backend, env_kwargs={"fault": "error", "at": 0})
+@pytest.mark.parametrize("vectorization", ["dummy", "subproc"])
+def test_a_fault_before_the_first_step_leaves_the_folder_to_the_next_run(vectorization, chaotic: Chaotic):
+    config = chaotic("error", vectorization, env_kwargs={"fault": "error", "at": 0})
     with pytest.raises(EnvironmentFailed, match=r"environment 1 failed in reset\(\) at step 0"):
         train(config)
     assert record_of(config)["failure"]["step"] == 0
@@ -160,14 +160,14 @@ def test_a_loss_that_is_not_finite_ends_a_run_before_the_update(chaotic: Chaotic
 
 def test_the_command_line_says_it_in_one_line(tmp_path, capsys):
     arguments = ["--env", "chaos:Chaos-v0", "--env-kwargs", "fault=error", "--n-envs", "2", "--timesteps", "64"]
-    assert main(["train", *arguments, "--folder", str(tmp_path / "run"), "--backend", "dummy"]) == 1
+    assert main(["train", *arguments, "--folder", str(tmp_path / "run"), "--vectorization", "dummy"]) == 1
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("memagents: EnvironmentFailed: environment 1 failed in step() at step 5 with ValueError: no")
 
 
 def test_impossible_backends_are_refused_before_anything_is_built(chaotic: Chaotic, tmp_path):
-    with pytest.raises(ValueError, match=r"step_timeout=2.0 needs backend='subproc', got 'dummy'"):
+    with pytest.raises(ValueError, match=r"step_timeout=2.0 needs vectorization='subproc', got 'dummy'"):
         train(chaotic("none", step_timeout=2.0))
     with pytest.raises(ValueError, match="Chaos-v0 has no natively batched environment"):
-        train(chaotic("none", backend="batched"))
+        train(chaotic("none", vectorization="batched"))
     assert list(tmp_path.iterdir()) == []

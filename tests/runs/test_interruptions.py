@@ -144,7 +144,7 @@ def test_another_process_is_kept_out_of_a_run_until_it_has_ended_however_it_ende
 
 @pytest.mark.parametrize("name", SIGNALS)
 def test_a_signal_to_all_processes_of_a_run_is_for_the_one_that_trains(name, tmp_path):
-    options = ["--env", "CartPole-v1", "--backend", "subproc", "--n-envs", "2", "--algo-kwargs", "n_steps=64"]
+    options = ["--env", "CartPole-v1", "--vectorization", "subproc", "--n-envs", "2", "--algo-kwargs", "n_steps=64"]
     command = [sys.executable, "-m", "memagents.cli", "train", *options, "--folder", tmp_path / "run"]
     process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
     metrics, deadline = tmp_path / "run" / "metrics.jsonl", time.monotonic() + 100

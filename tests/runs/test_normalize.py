@@ -142,7 +142,7 @@ def test_where_new_episodes_begin_the_statistics_go_on(tiny: Tiny, monkeypatch, 
 
 @pytest.mark.parametrize("fault", FATAL)
 def test_a_fault_is_named_and_does_not_spoil_the_statistics(fault, tiny: Tiny):
-    environment = {"env": "chaos:Chaos-v0", "env_kwargs": {"fault": fault, "at": STEP}, "backend": "dummy"}
+    environment = {"env": "chaos:Chaos-v0", "env_kwargs": {"fault": fault, "at": STEP}, "vectorization": "dummy"}
     config = tiny(**environment, normalize=True)
     with pytest.raises(FATAL[fault], match=f"environment 1 .*at step {STEP}"):
         train(config)

@@ -67,15 +67,15 @@ def record_of(config: TrainConfig) -> dict[str, Any]:
     return json.loads((config.run_folder / "run.json").read_text())
 
 
-@pytest.mark.parametrize(("backend", "fault"), FAULTS)
-def test_training_goes_on_to_its_end(backend, fault, chaotic: Chaotic, rollouts, bootstraps):
+@pytest.mark.parametrize(("vectorization", "fault"), FAULTS)
+def test_training_goes_on_to_its_end(vectorization, fault, chaotic: Chaotic, rollouts, bootstraps):
     with pytest.warns(UserWarning, match=rf"environment 1 .*step {STEP}.*made anew \(1 of respawn=1 times\)"):
-        result = train(chaotic(fault, backend))
+        result = train(chaotic(fault, vectorization))
 
     assert result.record["status"] == "finished"
     assert result.record["timesteps"] == 96
     (event,) = result.record["respawned"]
-    assert (event["environment"], event["step"], event["error"]) == (1, STEP, FAULTS[backend, fault].__name__)
+    assert (event["environment"], event["step"], event["error"]) == (1, STEP, FAULTS[vectorization, fault].__name__)
     assert f"at step {STEP}" in event["message"]
     assert [row["env/respawned"] for row in result.metrics() if "env/respawned" in row] == [0, 0, 1]
 
@@ -88,9 +88,9 @@ def test_training_goes_on_to_its_end(backend, fault, chaotic: Chaotic, rollouts,
     assert not np.array_equal(third["observations"][t + 1, 1], observation)
 
 
-@pytest.mark.parametrize("backend", ["dummy", "subproc"])
-def test_a_run_that_fails_more_often_ends_with_its_error_and_keeps_what_it_had(backend, chaotic: Chaotic):
-    config = chaotic(backend=backend, at=10, respawn=3, env_kwargs={"where": None})
+@pytest.mark.parametrize("vectorization", ["dummy", "subproc"])
+def test_a_run_that_fails_more_often_ends_with_its_error_and_keeps_what_it_had(vectorization, chaotic: Chaotic):
+    config = chaotic(vectorization=vectorization, at=10, respawn=3, env_kwargs={"where": None})
     with (
         pytest.warns(UserWarning, match="made anew"),
         pytest.raises(EnvironmentFailed, match=r"environment 1 failed in step\(\) at step 20"),
@@ -118,7 +118,7 @@ def test_a_run_with_new_environments_is_taken_up_exactly(chaotic: Chaotic, tmp_p
 
 @pytest.mark.filterwarnings("ignore:.*made anew")
 def test_processes_that_were_started_anew_count_after_a_resume_too(chaotic: Chaotic):
-    often = {"backend": "subproc", "at": 12, "env_kwargs": {"where": None}, "checkpoint_every": 32}
+    often = {"vectorization": "subproc", "at": 12, "env_kwargs": {"where": None}, "checkpoint_every": 32}
     # From its checkpoint after 16 steps of each it goes on with new episodes, which fail after 12 more.
     for step in (24, 28):
         with pytest.raises(EnvironmentFailed, match=f"environment 0 .*at step {step}") as caught:
@@ -159,6 +159,6 @@ def test_an_evaluation_plays_another_episode_for_one_that_was_cut_off(chaotic: C
 def test_what_cannot_be_made_anew_is_refused_before_anything_is_built(chaotic: Chaotic, tiny: Chaotic, tmp_path):
     with pytest.raises(ValueError, match="respawn must be at least 0, got -1"):
         train(chaotic(respawn=-1))
-    with pytest.raises(ValueError, match="respawn=1 needs backend='subproc' or 'dummy'"):
+    with pytest.raises(ValueError, match="respawn=1 needs vectorization='subproc' or 'dummy'"):
         train(tiny(respawn=1))
     assert list(tmp_path.iterdir()) == []

@@ -42,9 +42,9 @@ def test_a_run_records_what_its_agent_keeps_and_the_bounds_its_environment_decla
     assert finished.bounds == (0.0, 1.0)
 
 
-@pytest.mark.parametrize("backend", ["batched", "dummy", "subproc"])
-def test_bounds_are_asked_for_wherever_environments_live(backend, tiny: Tiny):
-    with closing(build_env(tiny(backend=backend, last_action_reward=True), n_envs=2, seed=0)) as env:
+@pytest.mark.parametrize("vectorization", ["batched", "dummy", "subproc"])
+def test_bounds_are_asked_for_wherever_environments_live(vectorization, tiny: Tiny):
+    with closing(build_env(tiny(vectorization=vectorization, last_action_reward=True), n_envs=2, seed=0)) as env:
         assert declared_bounds(env) == {"best_return": 1.0, "memoryless_return": 0.0}
 
 

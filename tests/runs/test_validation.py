@@ -40,7 +40,7 @@ MISTAKES = {
     ),
     "text for a number": ({"timesteps": "96"}, "timesteps must be of type int, got '96'"),
     "number for a text": ({"env": 3}, "env must be of type str, got 3"),
-    "number for a choice": ({"backend": 3}, "backend must be one of auto, batched, dummy, subproc, got 3"),
+    "number for a choice": ({"vectorization": 3}, "vectorization must be one of auto, batched, dummy, subproc, got 3"),
     "options that are none": ({"memory_kwargs": [3]}, r"memory_kwargs must be of type dict, got \[3\]"),
     "option without a name": ({"env_kwargs": {3: 3}}, r"env_kwargs must be of type dict, got \{3: 3\}"),
     "option of another kind": ({"memory_kwargs": {"hidden_size": "x"}}, "hidden_size must be of type int, got 'x'"),
@@ -79,7 +79,7 @@ def test_an_evaluation_has_no_negative_seed(finished):
 
 
 @pytest.mark.parametrize(
-    "value", [{"algo_kwargs": {"max_grad_norm": float("inf")}}, {"step_timeout": 3, "backend": "subproc"}]
+    "value", [{"algo_kwargs": {"max_grad_norm": float("inf")}}, {"step_timeout": 3, "vectorization": "subproc"}]
 )
 def test_infinity_and_whole_numbers_are_numbers(value, tiny, unchecked):
     check_config(tiny(**value))

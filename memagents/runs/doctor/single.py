@@ -162,5 +162,5 @@ def togetherness(subject: Subject) -> Finding:
         return ok("two in one process do not disturb each other")
     return warning(
         "two in one process disturb each other",
-        "it draws from a generator that all share (random, np.random): use self.np_random, or backend='subproc'",
+        "it draws from a generator that all share (random, np.random): use self.np_random, or vectorization='subproc'",
     )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
-from memagents.agents.vec_envs import Backend, choose_backend, find_spec, make_vec_env
+from memagents.agents.vec_envs import Vectorization, choose_vectorization, find_spec, make_vec_env
 from memagents.runs.doctor.findings import Finding, broken, ok, warning
 from memagents.runs.doctor.playing import Subject, go_on, moments, same
 
@@ -16,9 +16,9 @@ ENOUGH_SECONDS = 0.5
 """How long a speed is measured, at the least."""
 
 
-def parallel(subject: Subject, n_envs: int, backend: Backend = "auto") -> VecEnv:
+def parallel(subject: Subject, n_envs: int, vectorization: Vectorization = "auto") -> VecEnv:
     """Seeded environments."""
-    return make_vec_env(subject.env, n_envs, subject.seed, env_kwargs=subject.env_kwargs, backend=backend)
+    return make_vec_env(subject.env, n_envs, subject.seed, env_kwargs=subject.env_kwargs, vectorization=vectorization)
 
 
 def actions(subject: Subject, env: VecEnv) -> list[np.ndarray]:
@@ -63,7 +63,7 @@ def row_of(observations: Any, row: int) -> Any:
 
 def rows_are_single_environments(subject: Subject) -> Finding:
     """Whether a natively batched environment does in every row what the single one does."""
-    if choose_backend("auto", find_spec(subject.env)) != "batched":
+    if choose_vectorization("auto", find_spec(subject.env)) != "batched":
         return ok("there is no natively batched version")
     rows = min(subject.n_envs, 4)
     with closing(parallel(subject, rows, "batched")) as batch, closing(parallel(subject, rows, "dummy")) as singles:
@@ -111,5 +111,5 @@ def together(subject: Subject) -> float:
 
 
 def backend_of(subject: Subject) -> str:
-    """Which backend `make_vec_env` chooses."""
-    return f"backend={choose_backend('auto', find_spec(subject.env))!r}"
+    """Which vectorization `make_vec_env` chooses."""
+    return f"vectorization={choose_vectorization('auto', find_spec(subject.env))!r}"
