@@ -6,28 +6,28 @@ lives through exactly the episodes of a single environment seeded with s + i, ho
 Axes: B rows of the batch (`num_envs`), N and k as the families name them.
 """
 
-import colorsys
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 from gymnasium.error import ResetNeeded
-from gymnasium.spaces import Space
+from gymnasium.spaces import Box, Dict, Space
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from memagents_envs.knobs import whole_number
+from memagents_envs.resets import Seeds, rows_to_reset, seed_of_each_row
 
 Array: TypeAlias = NDArray[Any]
 Bools: TypeAlias = NDArray[np.bool_]
 Floats: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]
-Seeds: TypeAlias = int | Sequence[int | None] | None
 Frame: TypeAlias = str | NDArray[np.uint8]
+Observations: TypeAlias = Array | dict[str, Array]
 
 PIXELS_PER_CELL = 16
 
@@ -49,7 +49,7 @@ class Snapshot(NamedTuple):
     ended: Bools
 
 
-class BatchedEnv(VectorEnv[Array, Array, Array], ABC):
+class BatchedEnv(VectorEnv[Observations, Array, Array], ABC):
     """A batch of partially observed environments in NumPy, with autoreset SAME_STEP.
 
     A family keeps its hidden state in the arrays of `state` and writes its rules as five hooks, each over all rows:
@@ -117,7 +117,31 @@ class BatchedEnv(VectorEnv[Array, Array, Array], ABC):
         self.render_mode = render_mode
         self.generators = [np.random.default_rng() for _ in range(self.num_envs)]
         self.state: dict[str, Array] = {"step": np.zeros(self.num_envs, np.int64)}
+        self.is_revealed = False
         self._ended = np.ones(self.num_envs, np.bool_)  # until a first reset there is no episode to step through
+
+    def reveal(self) -> None:
+        """From here on shows the hidden state beside what it shows anyway: the control that needs no memory.
+
+        Observation: Dict of `observation`, what the environment shows, and `state`, all arrays of its hidden state flat
+        and one after the other, a float32 Box [S]. The hidden state decides what comes next, up to what is yet to be
+        drawn. It may hold more than a policy can use, as cards that have not been dealt yet.
+        """
+        if not self.is_revealed:
+            hidden = Box(-np.inf, np.inf, self.flat_state().shape[1:], np.float32)
+            self.single_observation_space = Dict({"observation": self.single_observation_space, "state": hidden})
+            self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+            self.is_revealed = True
+
+    def flat_state(self) -> Array:
+        """The arrays of the hidden state in one, in the order of their names, [B, S]."""
+        flat = [self.state[name].reshape(self.num_envs, -1) for name in sorted(self.state)]
+        return np.concatenate(flat, axis=1).astype(np.float32)
+
+    def show(self) -> Observations:
+        """What agents get to see: what the rules let them, and the hidden state where it is revealed."""
+        seen = self.observe()
+        return {"observation": seen, "state": self.flat_state()} if self.is_revealed else seen
 
     @abstractmethod
     def begin(self, rows: Integers) -> None:
@@ -139,7 +163,9 @@ class BatchedEnv(VectorEnv[Array, Array, Array], ABC):
     def glyphs(self) -> Integers:
         """A picture of every row, hidden state included: cells [B, height, width] that index `legend`."""
 
-    def reset(self, *, seed: Seeds = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
+    def reset(
+        self, *, seed: Seeds = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observations, dict[str, Any]]:
         """Starts new episodes.
 
         Args:
@@ -152,15 +178,15 @@ class BatchedEnv(VectorEnv[Array, Array, Array], ABC):
         Raises:
             ValueError: for seeds or a mask that do not fit the rows.
         """
-        rows = self._rows_to_reset(options)
-        seeds = self._seed_of_each_row(seed)
+        rows = rows_to_reset(options, self.num_envs)
+        seeds = seed_of_each_row(seed, self.num_envs)
         for row in rows:
             if seeds[row] is not None:
                 self.generators[row], _ = seeding.np_random(seeds[row])
         self.restart(rows)
-        return self.observe(), {}
+        return self.show(), {}
 
-    def step(self, actions: Array) -> tuple[Array, Floats, Bools, Bools, dict[str, Any]]:
+    def step(self, actions: Array) -> tuple[Observations, Floats, Bools, Bools, dict[str, Any]]:
         """Takes one action in every row; a row whose episode ends shows the first observation of its next one.
 
         Args:
@@ -177,10 +203,10 @@ class BatchedEnv(VectorEnv[Array, Array, Array], ABC):
         (rewards, terminated, success), truncated = self.transition(actions)
         ended = np.flatnonzero(self._ended)
         if not ended.size:
-            return self.observe(), rewards, terminated, truncated, {}
+            return self.show(), rewards, terminated, truncated, {}
         infos = self._infos_of_ends(ended, success)
         self.restart(ended)
-        return self.observe(), rewards, terminated, truncated, infos
+        return self.show(), rewards, terminated, truncated, infos
 
     def transition(self, actions: Array) -> tuple[Transition, Bools]:
         """One step without autoreset: what the rules did, and which rows the time limit cut. See `step`."""
@@ -251,10 +277,10 @@ class BatchedEnv(VectorEnv[Array, Array, Array], ABC):
         )
 
     def _infos_of_ends(self, rows: Integers, success: Bools | None) -> dict[str, Any]:
-        observations = self.observe()
+        observations = self.show()
         final_obs = np.full(self.num_envs, None, dtype=object)
         for row in rows:
-            final_obs[row] = observations[row]
+            final_obs[row] = row_of(observations, row)
         ended = self._ended
         final_info = {} if success is None else {"is_success": success & ended, "_is_success": ended.copy()}
         return {
@@ -264,28 +290,9 @@ class BatchedEnv(VectorEnv[Array, Array, Array], ABC):
             "_final_info": ended.copy(),
         }
 
-    def _seed_of_each_row(self, seed: Seeds) -> Sequence[int | None]:
-        if seed is None:
-            return [None] * self.num_envs
-        if isinstance(seed, int | np.integer):
-            return [int(seed) + row for row in range(self.num_envs)]
-        if not isinstance(seed, Sequence) or len(seed) != self.num_envs:
-            raise ValueError(f"seed must be None, a whole number or a list of {self.num_envs} of those, got {seed!r}")
-        return seed
 
-    def _rows_to_reset(self, options: dict[str, Any] | None) -> Integers:
-        mask = (options or {}).get("reset_mask", np.ones(self.num_envs, np.bool_))
-        fits = isinstance(mask, np.ndarray) and mask.dtype == np.bool_ and mask.shape == (self.num_envs,)
-        if not (fits and mask.any()):
-            raise ValueError(
-                f"options['reset_mask'] must be a boolean array of shape ({self.num_envs},) with at least one True, "
-                f"got {mask!r}"
-            )
-        return np.flatnonzero(mask)
-
-
-def hues(count: int) -> list[tuple[int, int, int]]:
-    """As many colours, each far in hue from those before it: steps of the golden ratio around the circle."""
-    turns = [(index * 0.618034) % 1 for index in range(count)]
-    red_green_blue = [colorsys.hsv_to_rgb(turn, 0.55, 0.85) for turn in turns]
-    return [(round(255 * red), round(255 * green), round(255 * blue)) for red, green, blue in red_green_blue]
+def row_of(observations: Observations, row: int) -> Any:
+    """What one row shows."""
+    if isinstance(observations, dict):
+        return {name: values[row] for name, values in observations.items()}
+    return observations[row]

@@ -10,7 +10,8 @@ from typing import ClassVar
 import numpy as np
 from gymnasium.spaces import Discrete, MultiDiscrete
 
-from memagents_envs.batched import Array, BatchedEnv, Integers, Transition, hues
+from memagents_envs.batched import Array, BatchedEnv, Integers, Transition
+from memagents_envs.colours import hues
 from memagents_envs.knobs import whole_number
 from memagents_envs.single import SingleEnv
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import gymnasium
 import numpy as np
 
-from memagents_envs.batched import Array, BatchedEnv, Frame, Snapshot
+from memagents_envs.batched import Array, BatchedEnv, Frame, Snapshot, row_of
 
 
 class SingleEnv(gymnasium.Env[Any, Any]):
@@ -46,6 +46,11 @@ class SingleEnv(gymnasium.Env[Any, Any]):
         """The expected return of the best policy that sees the current observation only."""
         return self.batch.memoryless_return
 
+    def reveal(self) -> None:
+        """From here on shows the hidden state too. See `BatchedEnv.reveal`."""
+        self.batch.reveal()
+        self.observation_space = self.batch.single_observation_space
+
     def oracle(self) -> Any:
         """The best action, computed from the hidden state."""
         return self.batch.oracle()[0]
@@ -63,7 +68,7 @@ class SingleEnv(gymnasium.Env[Any, Any]):
         super().reset(seed=seed)
         self.batch.generators[0] = self.np_random
         self.batch.restart(np.zeros(1, np.int64))
-        return self.batch.observe()[0], {}
+        return row_of(self.batch.show(), 0), {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Takes one action. At the end of an episode, info holds `is_success` where the family defines success.
@@ -75,7 +80,7 @@ class SingleEnv(gymnasium.Env[Any, Any]):
         (rewards, terminated, success), truncated = self.batch.transition(np.asarray(action)[None])
         ended = bool(terminated[0] or truncated[0])
         info = {"is_success": bool(success[0])} if ended and success is not None else {}
-        return self.batch.observe()[0], float(rewards[0]), bool(terminated[0]), bool(truncated[0]), info
+        return row_of(self.batch.show(), 0), float(rewards[0]), bool(terminated[0]), bool(truncated[0]), info
 
     def render(self) -> Frame | None:
         """The frame in the chosen render mode; None if none was chosen."""

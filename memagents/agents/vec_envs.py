@@ -3,17 +3,14 @@
 Axes: B environments (`num_envs`).
 """
 
-import difflib
-import importlib
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, TypeAlias
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gymnasium.vector import AutoresetMode, VectorEnv
 from jaxtyping import Bool
 from stable_baselines3.common.env_util import make_vec_env as make_sb3_vec_env
@@ -24,10 +21,17 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 from memagents.agents.guarded_vec_envs import GuardedDummyVecEnv, GuardedSubprocVecEnv, forgetful
 from memagents.agents.last_action_reward import AppendLastActionReward
 from memagents.agents.respawns import check_respawn
+from memagents.agents.specs import (
+    REVEAL,
+    Vectorization,
+    check_full_observation,
+    check_step_timeout,
+    choose_vectorization,
+    find_spec,
+)
 
-__all__ = ["AppendLastActionReward", "BatchedVecEnv", "Vectorization", "find_spec", "make_vec_env"]
+__all__ = ["AppendLastActionReward", "BatchedVecEnv", "make_vec_env"]
 
-Vectorization: TypeAlias = Literal["auto", "batched", "dummy", "subproc"]
 Info: TypeAlias = dict[str, Any]
 
 
@@ -41,6 +45,7 @@ def make_vec_env(
     last_action_reward: bool = False,
     step_timeout: float | None = None,
     respawn: int = 0,
+    full_observation: bool = False,
 ) -> VecEnv:
     """Makes `n_envs` environments of one kind, whose episodes are counted as SB3's Monitor counts them.
 
@@ -60,11 +65,13 @@ def make_vec_env(
             anew before its error is raised. Its episode counts as truncated at the observation before the failure;
             the info of that step has `respawned`, and `venv.unwrapped.respawns` keeps them all. What was set by
             `set_attr` is lost.
+        full_observation: whether environments that can, those with a method `reveal`, are asked to show their hidden
+            state too. The method changes `observation_space`.
 
     Raises:
         ValueError: for an unknown id or vectorization, a module that cannot be imported, fewer than one environment,
-            "batched" where there is no such environment, a timeout that cannot be kept, or environments that cannot
-            be made anew one by one. Nothing is built then.
+            "batched" where there is no such environment, a timeout that cannot be kept, environments that cannot be
+            made anew one by one, or that cannot show their hidden state. Nothing is built then.
     """
     if n_envs < 1:
         raise ValueError(f"n_envs must be at least 1, got {n_envs}")
@@ -73,13 +80,16 @@ def make_vec_env(
     chosen = choose_vectorization(vectorization, spec)
     check_step_timeout(step_timeout, vectorization)
     check_respawn(respawn, chosen)
+    check_full_observation(full_observation, spec)
     if chosen == "batched":
         batched = gym.make_vec(spec, num_envs=n_envs, vectorization_mode="vector_entry_point", **env_kwargs)
+        if full_observation:
+            getattr(batched.unwrapped, REVEAL)()
         venv = BatchedVecEnv(batched)
         venv.seed(seed)
     else:
         # A callable, because SB3 asks for render_mode="rgb_array" when it is given an id, whether there is one or not.
-        make_one = partial(gym.make, env_id)
+        make_one = partial(make_revealed if full_observation else gym.make, env_id)
         cls: Any = partial(GuardedSubprocVecEnv, step_timeout=step_timeout, respawn=respawn)
         if chosen == "dummy":
             cls = partial(GuardedDummyVecEnv, respawn=respawn)
@@ -88,61 +98,11 @@ def make_vec_env(
     return AppendLastActionReward(venv) if last_action_reward else venv
 
 
-def find_spec(env_id: str) -> EnvSpec:
-    """The registered environment of this name, after importing the module it may name.
-
-    Raises:
-        ValueError: if the module cannot be imported, or no such id is registered (it names the nearest).
-    """
-    module, _, name = env_id.rpartition(":")
-    if module:
-        try:
-            importlib.import_module(module)
-        except Exception as error:  # a module can fail in any way, and so can a name that is none
-            raise ValueError(f"cannot import {module!r}, the module that {env_id!r} names: {error}") from error
-    if name in gym.registry:
-        return gym.registry[name]
-    by_lower_case = {registered.lower(): registered for registered in gym.registry}
-    nearest = [by_lower_case[match] for match in difflib.get_close_matches(name.lower(), by_lower_case)]
-    hint = f"Did you mean {' or '.join(map(repr, nearest))}?" if nearest else "No registered id is near it."
-    raise ValueError(
-        f"no environment is registered as {name!r}. {hint} If a package registers it, name that too: 'package:{name}'"
-    )
-
-
-def choose_vectorization(vectorization: Vectorization, spec: EnvSpec) -> Vectorization:
-    """What "auto" means for this environment; any other choice is checked against what there is."""
-    choices = get_args(Vectorization)
-    if vectorization not in choices:
-        raise ValueError(f"vectorization must be one of {choices}, got {vectorization!r}")
-    if vectorization == "batched" and not has_batched(spec):
-        raise ValueError(
-            f"{spec.id} has no natively batched environment with autoreset SAME_STEP; use vectorization='dummy' or "
-            "'subproc'"
-        )
-    if vectorization == "auto":
-        return "batched" if has_batched(spec) else "dummy"
-    return vectorization
-
-
-def check_step_timeout(step_timeout: float | None, vectorization: Vectorization) -> None:
-    """Raises ValueError for a timeout that is none, or that cannot be kept."""
-    if step_timeout is not None and not step_timeout > 0:
-        raise ValueError(f"step_timeout must be above 0 seconds, got {step_timeout}")
-    if step_timeout is not None and vectorization != "subproc":
-        raise ValueError(
-            f"step_timeout={step_timeout} needs vectorization='subproc', got {vectorization!r}: only an environment in "
-            "a process of its own can be left behind when it hangs"
-        )
-
-
-def has_batched(spec: EnvSpec) -> bool:
-    """Whether the class registered as `vector_entry_point` declares autoreset SAME_STEP; nothing is built."""
-    entry_point = spec.vector_entry_point
-    if entry_point is None or spec.additional_wrappers:  # those wrap single environments only
-        return False
-    creator: Any = load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
-    return getattr(creator, "metadata", {}).get("autoreset_mode") is AutoresetMode.SAME_STEP
+def make_revealed(env_id: str, **env_kwargs: Any) -> gym.Env[Any, Any]:
+    """`gymnasium.make`, with the hidden state shown."""
+    env: gym.Env[Any, Any] = gym.make(env_id, **env_kwargs)
+    getattr(env.unwrapped, REVEAL)()
+    return env
 
 
 class BatchedVecEnv(VecEnv):

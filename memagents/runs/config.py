@@ -123,6 +123,9 @@ class Settings:
     last_action_reward: bool = False
     """Append the last action and the last reward to the observation."""
 
+    full_observation: bool = False
+    """Let the environment show its hidden state too, if it can: the control for whom there is nothing to remember."""
+
     normalize: bool = False
     """Divide rewards, and observations that are real numbers, by their running standard deviation (SB3's VecNormalize);
     such observations lose their mean too. The final evaluation takes the statistics of training, and counts rewards as

@@ -61,6 +61,7 @@ def build_plain_env(config: TrainConfig, *, n_envs: int, seed: int) -> VecEnv:
             last_action_reward=config.last_action_reward,
             step_timeout=config.step_timeout,
             respawn=config.respawn,
+            full_observation=config.full_observation,
         )
     except (MemagentsError, ValueError):
         raise

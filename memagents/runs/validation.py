@@ -12,7 +12,7 @@ from gymnasium.envs.registration import load_env_creator
 
 from memagents.agents.arguments import check_lengths, check_options
 from memagents.agents.respawns import check_respawn
-from memagents.agents.vec_envs import check_step_timeout, choose_vectorization, find_spec
+from memagents.agents.specs import check_full_observation, check_step_timeout, choose_vectorization, find_spec
 from memagents.encoders.registry import check_encoder_options
 from memagents.kinds import check_kinds
 from memagents.memories.registry import check_memory_options
@@ -31,9 +31,11 @@ def check_config(config: TrainConfig) -> None:
     check_kinds(vars(config), get_type_hints(TrainConfig))
     check_memory_options(config.memory, config.memory_kwargs)
     check_env(config.env, config.env_kwargs)
-    vectorization = choose_vectorization(config.vectorization, find_spec(config.env))
+    spec = find_spec(config.env)
+    vectorization = choose_vectorization(config.vectorization, spec)
     check_step_timeout(config.step_timeout, config.vectorization)
     check_respawn(config.respawn, vectorization)
+    check_full_observation(config.full_observation, spec)
     check_algorithm(config.algo, config.algo_kwargs)
     check_encoder(config)
     arguments = algorithm_arguments(config)

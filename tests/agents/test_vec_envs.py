@@ -17,13 +17,8 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
 
 from memagents.agents.guarded_vec_envs import GuardedDummyVecEnv
-from memagents.agents.vec_envs import (
-    AppendLastActionReward,
-    BatchedVecEnv,
-    choose_vectorization,
-    find_spec,
-    make_vec_env,
-)
+from memagents.agents.specs import choose_vectorization, find_spec
+from memagents.agents.vec_envs import AppendLastActionReward, BatchedVecEnv, make_vec_env
 
 T_MAZE = "memagents_envs:MemAgents/TMaze-v0"
 REPEAT_PREVIOUS = "memagents_envs:MemAgents/RepeatPrevious-v0"
@@ -284,6 +279,23 @@ def test_seeds_mean_the_same_episodes_in_every_backend(env_id, knobs):
         for i in range(3):
             for name, array in ours.get_attr("state")[0].items():
                 assert_same(array[i], theirs.get_attr("unwrapped")[i].state[name][0])
+
+
+@every_task
+def test_with_full_observation_every_vectorization_shows_the_same_state(env_id, knobs):
+    batched_env, dummy = (
+        make_vec_env(env_id, 3, 5, env_kwargs=knobs, vectorization=name, full_observation=True)
+        for name in ("batched", "dummy")
+    )
+    assert batched_env.observation_space == dummy.observation_space
+    assert batched_env.observation_space.spaces.keys() == {"observation", "state"}
+    ends, _ = assert_steps_alike(batched_env, dummy)
+    assert ends > 0
+
+
+def test_full_observation_is_refused_where_the_state_cannot_be_shown():
+    with pytest.raises(ValueError, match=r"needs an environment with a method 'reveal'.* CartPole-v1 has none"):
+        make_vec_env("CartPole-v1", full_observation=True)
 
 
 def test_processes_live_through_the_same_episodes():

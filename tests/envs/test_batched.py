@@ -197,6 +197,37 @@ def test_a_batch_equals_gymnasiums_own_vector_env_with_same_step_autoreset(env_i
             assert_same(mine, other)
 
 
+def revealed(env: Any) -> Any:
+    env.unwrapped.reveal()
+    return env
+
+
+@every_family
+def test_a_revealed_environment_shows_its_state_beside_the_same_episodes(env_id, knobs):
+    plain, ours = make(env_id, knobs), revealed(make(env_id, knobs))
+    assert_same(plain.reset(seed=3)[0], ours.reset(seed=3)[0]["observation"])
+    for actions in some_actions(env_id, knobs):
+        expected, *outcome, infos = plain.step(actions)
+        observations, *ours_outcome, our_infos = ours.step(actions)
+        assert_same(observations, {"observation": expected, "state": plain.flat_state()})
+        assert_same(tuple(ours_outcome), tuple(outcome))
+        for row in np.flatnonzero(infos.get("_final_obs", [])):
+            assert_same(our_infos["final_obs"][row]["observation"], infos["final_obs"][row])
+
+
+@every_family
+def test_revealed_a_batch_equals_its_single_environments_up_to_the_last_state(env_id, knobs):
+    def make_one() -> gym.Env:
+        return revealed(make_single(env_id, knobs).unwrapped)
+
+    ours = revealed(make(env_id, knobs))
+    theirs = SyncVectorEnv([make_one] * 5, autoreset_mode=AutoresetMode.SAME_STEP)
+    assert ours.observation_space == theirs.observation_space
+    assert_same(ours.reset(seed=3), theirs.reset(seed=3))
+    for actions in some_actions(env_id, knobs)[:100]:
+        assert_same(ours.step(actions), theirs.step(actions))
+
+
 @every_family
 def test_every_row_can_have_a_seed_of_its_own(env_id, knobs):
     env, alike = make(env_id, knobs, num_envs=3), make(env_id, knobs, num_envs=3)

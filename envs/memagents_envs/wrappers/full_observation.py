@@ -12,7 +12,6 @@ from gymnasium.spaces import Box, Dict
 from gymnasium.utils import RecordConstructorArgs
 from gymnasium.wrappers import DelayObservation, FilterObservation
 
-from memagents_envs.batched import Array, Floats
 from memagents_envs.single import SingleEnv
 from memagents_envs.wrappers.drop_text import DropText
 from memagents_envs.wrappers.flicker import Flicker
@@ -23,11 +22,9 @@ HIDING = (DelayObservation, DropText, FilterObservation, Flicker, HideComponents
 
 
 class HiddenState(gymnasium.ObservationWrapper[dict[str, Any], Any, Any], RecordConstructorArgs):
-    """Shows the hidden state of one of our environments beside what it shows anyway.
+    """Shows the hidden state of one of our environments beside what it shows anyway, as `BatchedEnv.reveal` does.
 
-    Observation: Dict of `observation`, what the environment shows, and `state`, all arrays of its hidden state flat and
-    one after the other, a float32 Box [S]. The hidden state decides what comes next, up to what is yet to be drawn, so
-    no memory is needed. It may hold more than a policy can use, as cards that have not been dealt yet.
+    Observation: Dict of `observation`, what the environment shows, and `state`.
 
     Args:
         env: one of the environments of this package, wrapped or not.
@@ -41,18 +38,13 @@ class HiddenState(gymnasium.ObservationWrapper[dict[str, Any], Any, Any], Record
         super().__init__(env)
         if not isinstance(env.unwrapped, SingleEnv):
             raise ValueError(f"the hidden state is that of environments of memagents_envs, got {env}")
-        self.hidden = env.unwrapped.state
-        state = Box(-np.inf, np.inf, self.flat_state().shape, np.float32)
+        self.hidden = env.unwrapped.batch
+        state = Box(-np.inf, np.inf, self.hidden.flat_state().shape[1:], np.float32)
         self.observation_space = Dict({"observation": env.observation_space, "state": state})
 
     def observation(self, observation: Any) -> dict[str, Any]:
         """What the environment shows, and its state."""
-        return {"observation": observation, "state": self.flat_state()}
-
-    def flat_state(self) -> Array:
-        """The arrays of the hidden state in one, in the order of their names."""
-        flat: list[Floats] = [self.hidden[name].ravel() for name in sorted(self.hidden)]
-        return np.concatenate(flat).astype(np.float32)
+        return {"observation": observation, "state": self.hidden.flat_state()[0]}
 
 
 def full_observation_twin(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:

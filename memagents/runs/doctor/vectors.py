@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
-from memagents.agents.vec_envs import Vectorization, choose_vectorization, find_spec, make_vec_env
+from memagents.agents.specs import Vectorization, choose_vectorization, find_spec
+from memagents.agents.vec_envs import make_vec_env
 from memagents.runs.doctor.findings import Finding, broken, ok, warning
 from memagents.runs.doctor.playing import Subject, go_on, moments, same
 
