@@ -43,7 +43,10 @@ def resume(run: tyro.conf.Positional[Path]) -> int:
 
 
 def compare(config: Annotated[CompareConfig, tyro.conf.arg(name="")]) -> int:
-    """Train a grid of agents: environments x memories x algorithms x seeds."""
+    """Train a grid of agents: environments x memories x algorithms x seeds.
+
+    `compare STUDY.yaml` (or STUDY.py) takes the study from a file; flags after it change what the file says.
+    """
     from memagents.studies.comparison import compare
     from memagents.studies.report import print_report
 
@@ -162,13 +165,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         2 if what was asked for cannot be done, 130 or 143 if it was interrupted.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if arguments[:2] == ["train", "--resume"]:
-        arguments[:2] = ["resume"]
-
     description = "Reinforcement-learning agents that remember."
     try:
         code: int = tyro.extras.subcommand_cli_from_dict(
-            VERBS,
+            VERBS | from_files(arguments),
             prog="memagents",
             description=description,
             args=arguments,
@@ -187,6 +187,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as stopped:
         print(f"memagents: {str(stopped) or 'interrupted'}", file=sys.stderr)
         return getattr(stopped, "exit_code", 130)
+
+
+def from_files(arguments: list[str]) -> dict[str, Callable[..., int]]:
+    """Takes a run or a study that stands behind its verb out of the arguments; the verbs that go on from there.
+
+    Raises:
+        ValueError: for a file that is no study.
+    """
+    if arguments[:2] == ["train", "--resume"]:
+        arguments[:2] = ["resume"]
+    if arguments[:1] != ["compare"] or not arguments[1:] or arguments[1].startswith("-"):
+        return {}
+    from memagents.studies.files import load_study
+
+    study = load_study(Path(arguments.pop(1)))
+
+    def compare_study(config: Annotated[CompareConfig, tyro.conf.arg(name="")] = study) -> int:
+        return compare(config)
+
+    compare_study.__doc__ = compare.__doc__
+    return {"compare": compare_study}
 
 
 if __name__ == "__main__":

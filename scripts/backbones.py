@@ -11,25 +11,24 @@ Runs go to `runs/backbones`, where they can be interrupted and taken up again; t
 
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tyro
 
-from memagents.memories.registry import list_memories, memory_options
+from memagents.memories.registry import list_memories
 from memagents.runs.config import TrainConfig, cell_folder
-from memagents.runs.models import build_env, build_model
+from memagents.runs.models import build_env
 from memagents.runs.results import RunResult
+from memagents.runs.sizes import TOLERANCE, parameters, with_size
 from memagents.studies.comparison import is_finished, train_cells
 from memagents.studies.curves import draw_small_multiples
 from memagents.studies.report import print_report, write_report
 from memagents.studies.statistics import mean_interval
 
 RUNS, RESULTS = Path("runs/backbones"), Path("results/backbones")
-TOLERANCE = 0.1
-"""How far from the LSTM's number of parameters an agent may be."""
 
 
 @dataclass(frozen=True)
@@ -101,44 +100,15 @@ class Options:
     """Write the report of the runs that are finished, and train nothing."""
 
 
-def parameters(config: TrainConfig) -> int:
-    """Trained parameters of the agent a run would have."""
-    env = build_env(config, n_envs=1, seed=0)
-    try:
-        model = build_model(replace(config, n_envs=1), env)
-        return sum(weight.numel() for weight in model.policy.parameters())
-    finally:
-        env.close()
-
-
-def with_size(config: TrainConfig, size: int) -> TrainConfig:
-    """The run with a memory of this hidden size, or with layers of this width where the memory has none."""
-    if "hidden_size" in memory_options(config.memory):
-        return replace(config, memory_kwargs={**config.memory_kwargs, "hidden_size": size})
-    layers: dict[str, Any] = {"net_arch": [size, size]}
-    return replace(config, algo_kwargs={**config.algo_kwargs, "policy_kwargs": layers})
-
-
-def of_equal_size(config: TrainConfig, budget: int) -> TrainConfig:
-    """The run with the hidden size, a multiple of 4, whose agent comes nearest to the budget of parameters."""
-    low, high = 1, 256
-    while low < high:
-        middle = (low + high) // 2
-        if parameters(with_size(config, 4 * middle)) < budget:
-            low = middle + 1
-        else:
-            high = middle
-    sizes = [with_size(config, 4 * quarter) for quarter in (max(low - 1, 1), low)]
-    best = min(sizes, key=lambda candidate: abs(parameters(candidate) - budget))
-    assert abs(parameters(best) / budget - 1) <= TOLERANCE, f"{best.memory} cannot be made of about {budget} parameters"
-    return best
-
-
 def cells(task: Task, options: Options) -> list[TrainConfig]:
     """The runs of one task."""
-    budget = parameters(with_size(replace(task.config, memory="lstm"), 128))
-    sized = [of_equal_size(replace(task.config, memory=memory), budget) for memory in options.memories]
-    runs = [replace(config, seed=seed) for config in sized for seed in range(options.seeds)]
+    with closing(build_env(task.config, n_envs=1, seed=0)) as env:
+        budget = parameters(with_size(replace(task.config, memory="lstm"), 128), env)
+    runs = [
+        replace(task.config, memory=memory, match_parameters=budget, seed=seed)
+        for memory in options.memories
+        for seed in range(options.seeds)
+    ]
     return [replace(run, folder=RUNS / task.name / cell_folder(run)) for run in runs]
 
 

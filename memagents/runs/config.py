@@ -27,11 +27,12 @@ def parse_arguments(texts: Sequence[str]) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not (name.isidentifier() and equals):
             raise ValueError(f"{text!r} is not of the form name=value, such as hidden_size=64")
-        arguments[name] = _literal(value)
+        arguments[name] = literal(value)
     return arguments
 
 
-def _literal(text: str) -> Any:
+def literal(text: str) -> Any:
+    """A text as the Python literal that it is, or as itself."""
     try:
         return ast.literal_eval(text)
     # The last three: a key that cannot be one, and brackets nested too deeply.
@@ -54,6 +55,40 @@ Arguments: TypeAlias = Annotated[
     ),
 ]
 """Keyword arguments, written `name=value name=value` on the command line."""
+
+
+def parse_count(text: str) -> int:
+    """`100k` becomes 100000, and `1.5M` 1500000.
+
+    Raises:
+        ValueError: if it is no whole number.
+    """
+    factor = {"k": 1_000, "m": 1_000_000}.get(text[-1:].lower(), 1)
+    number = text[:-1] if factor > 1 else text
+    try:
+        count = float(number.replace("_", "")) * factor
+    except ValueError:
+        count = 0.5
+    if not count.is_integer():
+        raise ValueError(f"{text!r} is not a whole number such as 100000 or 100k")
+    return int(count)
+
+
+def _parse_count(texts: Sequence[str]) -> int:
+    return parse_count(texts[0])
+
+
+Count: TypeAlias = Annotated[
+    int,
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="N",
+        instance_from_str=_parse_count,
+        is_instance=lambda value: isinstance(value, int),
+        str_from_instance=lambda count: [str(count)],
+    ),
+]
+"""A whole number, written `100000` or `100k`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +120,10 @@ class Settings:
 
     memory_kwargs: Arguments = field(default_factory=dict)
     """Arguments of the memory's constructor, such as hidden_size=64."""
+
+    match_parameters: Count | None = None
+    """Trained parameters of the agent, within a tenth, such as 100k: the hidden size of the memory is searched for.
+    Where there is none, the two layers of actor and critic become wider."""
 
     encoder: str | None = None
     """What reads an observation before the memory does; by default what the policy brings: `flatten` for vectors, `cnn`

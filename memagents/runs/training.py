@@ -42,6 +42,7 @@ from memagents.runs.progress import ProgressReport, Rows, log_respawns
 from memagents.runs.results import RunResult, read_config
 from memagents.runs.signals import StopRequest
 from memagents.runs.sinks import open_sinks
+from memagents.runs.sizes import of_wanted_size
 from memagents.runs.validation import check_config
 
 __all__ = ["RunResult", "TrainConfig", "resume", "train"]
@@ -111,8 +112,9 @@ def run(
         torch.set_num_threads(config.threads)
     with ExitStack() as stack:
         env = stack.enter_context(closing(build_env(config, n_envs=config.n_envs, seed=config.seed)))
-        model = build_model(config, env)
-        record |= describe_model(config, model) | declared_bounds(env)
+        sized = of_wanted_size(config, env)
+        model = build_model(sized, env)
+        record |= describe_model(sized, model) | declared_bounds(env)
         session = begin_session(config, folder, checkpoint)
         record["environments_resume"] = "exactly" if session.exact else "with new episodes"
         if config.respawn:

@@ -20,7 +20,7 @@ from memagents.runs.config import TrainConfig
 from memagents.runs.models import ALGORITHMS, CONFIGURED, ENCODER, algorithm_arguments, algorithm_options
 from memagents.runs.sinks import check_sinks
 
-COUNTS = ("timesteps", "n_envs", "eval_episodes", "checkpoint_every", "threads")
+COUNTS = ("timesteps", "n_envs", "eval_episodes", "checkpoint_every", "threads", "match_parameters")
 
 LARGEST_SEED = 2**32 - 1
 """Of NumPy's global generator, which is seeded too."""

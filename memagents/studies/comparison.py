@@ -1,23 +1,21 @@
 """A grid of runs: environments x memories x algorithms x seeds."""
 
-import itertools
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from memagents.memories.registry import memory_options
-from memagents.runs.config import Settings, TrainConfig, cell_folder
+from memagents.runs.config import TrainConfig
 from memagents.runs.folder import RunFolder
 from memagents.runs.results import RunResult
 from memagents.runs.training import train
 from memagents.runs.validation import check_config
 from memagents.studies.config import CompareConfig
+from memagents.studies.planning import cells
 from memagents.studies.report import write_report
 from memagents.studies.workers import Outcome, in_processes
 
-__all__ = ["CompareConfig", "Study", "compare", "train_cells"]
+__all__ = ["CompareConfig", "Study", "cells", "compare", "train_cells"]
 
 
 @dataclass(frozen=True)
@@ -70,44 +68,6 @@ def train_cells(planned: list[TrainConfig], folder: Path, jobs: int) -> Study:
     if runs:
         write_report(runs, folder, failures)
     return Study(folder, runs, failures)
-
-
-def cells(config: CompareConfig) -> list[TrainConfig]:
-    """The runs of a study, the seeds of a combination next to each other.
-
-    Raises:
-        ValueError: if the grid is empty or names a thing twice.
-    """
-    for name in ("seeds", "jobs"):
-        if getattr(config, name) < 1:
-            raise ValueError(f"{name} must be at least 1, got {getattr(config, name)}")
-    for name in ("env", "memory", "algo"):
-        values = getattr(config, name)
-        if not values or len(set(values)) < len(values):
-            raise ValueError(f"{name} needs one or more different values, got {', '.join(values) or 'none'}")
-    check_memory_kwargs(config)
-    grid = itertools.product(config.env, config.memory, config.algo, range(config.seeds))
-    return [cell(config, env=env, memory=memory, algo=algo, seed=seed) for env, memory, algo, seed in grid]
-
-
-def check_memory_kwargs(config: CompareConfig) -> None:
-    """Raises ValueError for an argument that none of the memories has."""
-    options = [option for memory in config.memory for option in memory_options(memory)]
-    for name in config.memory_kwargs:
-        if name not in options:
-            known = ", ".join(dict.fromkeys(options)) or "nothing"
-            raise ValueError(
-                f"none of the memories {', '.join(config.memory)} has an option {name!r}; they have {known}"
-            )
-
-
-def cell(config: CompareConfig, **axes: Any) -> TrainConfig:
-    """One run of a study. The control without a memory has no `hidden_size`: a memory gets the arguments it has."""
-    shared = {field.name: getattr(config, field.name) for field in fields(Settings)}
-    options = memory_options(axes["memory"])
-    shared["memory_kwargs"] = {name: value for name, value in config.memory_kwargs.items() if name in options}
-    run = TrainConfig(**shared, **axes)
-    return replace(run, folder=config.folder / cell_folder(run))
 
 
 def is_finished(cell: TrainConfig) -> bool:

@@ -1,9 +1,18 @@
 """What a study is asked to do; as for `memagents.runs.config`, its texts are the help of the command line."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import tyro
 
 from memagents.runs.config import Algorithm, Settings
+
+AXES = ("env", "memory", "algo")
+"""What a grid is made of, besides seeds."""
+
+
+Own: TypeAlias = dict[str, dict[str, dict[str, Any]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,16 +20,26 @@ class Grid:
     """What is compared with what."""
 
     env: tuple[str, ...]
-    """Gymnasium ids, as `module:Namespace/Name-v0`."""
+    """Gymnasium ids, as `module:Namespace/Name-v0`. Arguments may follow in the same word:
+    `"module:Namespace/Name-v0 corridor_length=30"`."""
 
     memory: tuple[str, ...] = ("none", "lstm", "gru")
-    """Names of memories; `memagents list` prints them all."""
+    """Names of memories, which arguments may follow in the same word: `"lstm hidden_size=64"`; `memagents list` prints
+    them all."""
 
     algo: tuple[Algorithm, ...] = ("ppo",)
     """Algorithms."""
 
     seeds: int = 5
     """Runs of each combination, with seeds 0, 1, 2 and so on; intervals need at least 3."""
+
+    controls: bool = True
+    """Add agents without memory to every environment: one that sees what the others see and, where the environment can
+    show its hidden state, one that sees that too."""
+
+    own: Annotated[Own, tyro.conf.Suppress] = field(default_factory=dict)
+    """Settings that an environment, a memory or an algorithm has of its own, for study files: by axis, entry and name,
+    as `{"memory": {"gtrxl": {"algo_kwargs": {"learning_rate": 1e-4}}}}`. All else is the same for all."""
 
 
 # The bases stand in this order so that the flags of `Grid` lead the help.

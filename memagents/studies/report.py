@@ -68,7 +68,7 @@ def screen_table(cells: Sequence[Cell]) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     columns = {name: show for name, show in COLUMNS.items() if name not in ("env", "measure")}
     for name in columns:
-        table.add_column(name, justify="right" if name in NUMBERS else "left", no_wrap=name != "every seed")
+        table.add_column(name, justify="right" if name in NUMBERS else "left", no_wrap=name in (*NUMBERS, "algo"))
     for cell in cells:
         table.add_row(*(escape(show(cell)) for show in columns.values()))
     return table

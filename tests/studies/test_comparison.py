@@ -17,6 +17,7 @@ TINY = {
     "timesteps": 64,
     "algo_kwargs": {"n_steps": 16},
     "eval_episodes": 4,
+    "controls": False,
 }
 
 OUT_OF_ORDER = "failed, EnvironmentFailed: environment 0 failed in reset() at step 0 with RuntimeError: out of order. "
