@@ -20,7 +20,7 @@ from typing import Any
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from memagents.agents.encoding import Decoder, Encoder
+from memagents.agents.encoding import Decoder, Encoded, Encoder
 from memagents.errors import (
     DamagedFileError,
     EmptyFileError,
@@ -44,18 +44,24 @@ PICKLES = re.compile(r"(.*/)?data|.*\.(pth|pt|pkl|pickle)")
 """Parts of SB3's model files, and of what torch.save writes."""
 
 
-def write_archive(about: dict[str, Any], sections: Mapping[str, Any], classes: Mapping[str, type]) -> bytes:
-    """An archive of the values in `sections`; `about` says what it is.
+def encode_sections(sections: Mapping[str, Any], classes: Mapping[str, type]) -> dict[str, Encoded]:
+    """The values of sections as they are now, whatever becomes of them afterwards; some may be encoded already.
 
     Raises:
         NotPlainError: if a value cannot be expressed.
     """
+    return {
+        name: value if isinstance(value, Encoded) else Encoder(classes).section(value, name)
+        for name, value in sections.items()
+    }
+
+
+def write_archive(about: dict[str, Any], sections: Mapping[str, Encoded]) -> bytes:
+    """An archive of sections; `about` says what it is."""
     parts: dict[str, bytes] = {}
-    for section, value in sections.items():
-        encoder = Encoder(classes)
-        encoded = encoder.encode(value, section)
-        parts[f"{section}.json"] = as_json(encoded)
-        parts[f"{section}.safetensors"] = save_tensors(encoder.tensors)
+    for section, encoded in sections.items():
+        parts[f"{section}.json"] = as_json(encoded.json)
+        parts[f"{section}.safetensors"] = save_tensors(encoded.tensors)
     table = {name: {"size": len(part), "sha256": sha256(part)} for name, part in parts.items()}
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
@@ -196,8 +202,8 @@ def first_bytes(file: io.BufferedIOBase) -> bytes:
 
 
 def as_json(value: Any) -> bytes:
-    """JSON to be read by people as well."""
-    return json.dumps(value, indent=1, allow_nan=False).encode()
+    """JSON in one line: with an indent, Python's encoder does without its part in C and is several times slower."""
+    return json.dumps(value, allow_nan=False).encode()
 
 
 def sha256(contents: bytes) -> str:

@@ -6,9 +6,9 @@ as a name and found in a table of known ones; nothing in a file is ever imported
 
 import math
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -39,8 +39,19 @@ SCHEDULES: dict[str, tuple[type, tuple[str, ...]]] = {
 BUILT: dict[str, tuple[type, tuple[str, ...]]] = {**SPACES, **SCHEDULES}
 
 
+PLAIN = (type(None), bool, int, str)
+"""Types whose values are JSON as they are."""
+
+
 class NotPlainError(TypeError):
     """A value that JSON and tensors cannot express; the message says which."""
+
+
+class Encoded(NamedTuple):
+    """A value as it stands in a file."""
+
+    json: Any
+    tensors: dict[str, Tensor]
 
 
 class Encoder:
@@ -55,13 +66,22 @@ class Encoder:
         self._names = {cls: name for name, cls in (classes or {}).items()}
         self._places: dict[tuple[Any, ...], str] = {}
 
+    def section(self, value: Any, name: str) -> Encoded:
+        """`value` with all that was encoded so far; see `encode`."""
+        return Encoded(self.encode(value, name), self.tensors)
+
+    def forget(self, path: str) -> None:
+        """Takes back the tensors of a value that could be encoded in part only."""
+        self.tensors = {name: tensor for name, tensor in self.tensors.items() if not is_below(name, path)}
+        self._places = {place: name for place, name in self._places.items() if not is_below(name, path)}
+
     def encode(self, value: Any, path: str) -> Any:
         """`value` as JSON; `path` names it in messages and its tensors in the file.
 
         Raises:
             NotPlainError: if it holds something that cannot be expressed.
         """
-        if value is None or type(value) in (bool, int, str):
+        if type(value) in PLAIN:
             return value
         if type(value) is float:
             return value if math.isfinite(value) else {TAG: "float", "value": repr(value)}
@@ -108,19 +128,31 @@ class Encoder:
         if isinstance(value, dict):
             return self._encode_dict(value, path)
         if type(value) is list:
-            return [self.encode(item, f"{path}.{i}") for i, item in enumerate(value)]
+            return self._encode_items(value, path, range(len(value)))
         if isinstance(value, deque):
             return {TAG: "deque", "items": self.encode(list(value), path), "maxlen": value.maxlen}
         names = getattr(value, "_fields", range(len(value)))
-        return {TAG: "tuple", "items": [self.encode(x, f"{path}.{i}") for i, x in zip(names, value, strict=True)]}
+        return {TAG: "tuple", "items": self._encode_items(value, path, names)}
+
+    def _encode_items(self, values: Iterable[Any], path: str, names: Iterable[Any]) -> list[Any]:
+        # Most of what files hold are long rows of plain values, for which a call each would take long.
+        return [
+            value if type(value) in PLAIN else self.encode(value, f"{path}.{name}")
+            for name, value in zip(names, values, strict=True)
+        ]
 
     def _encode_dict(self, value: dict[Any, Any], path: str) -> Any:
         if type(value) not in (dict, OrderedDict):
             raise NotPlainError(f"{path} is a {type(value).__name__}")
         if all(type(key) is str and key != TAG for key in value):
-            return {key: self.encode(item, f"{path}.{key}") for key, item in value.items()}
+            return dict(zip(value, self._encode_items(value.values(), path, value), strict=True))
         pairs = [[self.encode(key, path), self.encode(item, f"{path}.{key}")] for key, item in value.items()]
         return {TAG: "dict", "items": pairs}
+
+
+def is_below(name: str, path: str) -> bool:
+    """Whether a tensor's name is a path, or leads on from it."""
+    return name == path or name.startswith((f"{path}.", f"{path}#"))
 
 
 class Decoder:

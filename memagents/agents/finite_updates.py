@@ -48,7 +48,9 @@ def check_returns(returns: Float[np.ndarray, "T B"], values: Float[np.ndarray, "
 def check_parameters(policy: nn.Module) -> None:
     """Raises NonFiniteUpdate if a parameter or a running statistic is not finite."""
     tensors = [(name, value) for name, value in policy.state_dict().items() if value.is_floating_point()]
-    if not all(torch.isfinite(value).all() for _, value in tensors):
+    # One norm of all is quick. A finite model whose norm overflows is told apart by looking at every tensor.
+    norm = nn.utils.get_total_norm([value for _, value in tensors])
+    if not torch.isfinite(norm) and not all(torch.isfinite(value).all() for _, value in tensors):
         raise NonFiniteUpdate(
             f"the model was not saved: {describe(tensors)}. Go on from an earlier one, with a lower learning_rate"
         )

@@ -34,6 +34,8 @@ class GuardedDummyVecEnv(RespawningVecEnv, DummyVecEnv):
         self.respawns = Respawns(respawn)
         super().__init__([partial(NamedEnv, make_env, i, self.respawns) for i, make_env in enumerate(env_fns)])
         self.parts = parts_of(self.observation_space)
+        only = self.parts[0] if len(self.parts) == 1 and self.parts[0].key is None else None
+        self._shape, self._dtype = (only.shape, only.dtype) if only else (None, None)
         self.steps, self.warned = 0, False
 
     def step_async(self, actions: np.ndarray) -> None:
@@ -48,6 +50,10 @@ class GuardedDummyVecEnv(RespawningVecEnv, DummyVecEnv):
             cast(NamedEnv, env).steps = steps
 
     def _save_obs(self, env_idx: int, obs: Any) -> None:
+        # Most observations are one array that fits, and this is done at every step of every environment.
+        if self._shape is not None and getattr(obs, "shape", None) == self._shape and obs.dtype == self._dtype:
+            self.buf_obs[None][env_idx] = obs  # type: ignore[index]  # by None SB3 means the one array
+            return
         for part in self.parts:
             if not part.fits(obs):
                 self._look_closer(part, obs, env_idx)

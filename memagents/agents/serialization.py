@@ -7,8 +7,9 @@ warning, noted, and must be given to `load` as one of `custom_objects`.
 
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from pickle import UnpicklingError
@@ -21,8 +22,8 @@ from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtr
 from stable_baselines3.common.utils import get_system_info
 from torch import Tensor, nn
 
-from memagents.agents.archives import Archive, read_archive, write_archive
-from memagents.agents.encoding import Encoder, NotPlainError
+from memagents.agents.archives import Archive, encode_sections, read_archive, write_archive
+from memagents.agents.encoding import Encoded, Encoder, NotPlainError
 from memagents.encoders import encoder_class, list_encoders
 from memagents.errors import MissingObjectError, NotAModelFileError, PickleRefusedError
 from memagents.files import reading, write_file
@@ -72,12 +73,12 @@ def model_sections(
     attributes: dict[str, Any], parameters: dict[str, dict[str, Any]], classes: Classes
 ) -> dict[str, Any]:
     """The sections of a model file. Attributes that no file can hold are left out, with a warning that names them."""
-    kept, left_out = {}, {}
+    encoder, kept, left_out = Encoder(classes), {}, {}
     for name, value in attributes.items():
         try:
-            Encoder(classes).encode(value, name)
-            kept[name] = value
+            kept[name] = encoder.encode(value, name)
         except (NotPlainError, RecursionError) as reason:
+            encoder.forget(name)
             left_out[name] = str(reason)
     if left_out:
         warnings.warn(
@@ -85,7 +86,8 @@ def model_sections(
             f"load(..., custom_objects={{{', '.join(f'{name!r}: ...' for name in left_out)}}})",
             stacklevel=4,
         )
-    return {"model": {"attributes": kept, "left_out": left_out}, **by_section(parameters)}
+    model = Encoded({"attributes": kept, "left_out": left_out}, encoder.tensors)
+    return {"model": model, **by_section(parameters)}
 
 
 def by_section(parameters: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -93,10 +95,18 @@ def by_section(parameters: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any
     return {name.rpartition(".")[2]: state for name, state in parameters.items()}
 
 
-def pack(kind: str, sections: dict[str, Any], classes: Classes, **about: Any) -> bytes:
-    """A file of ours, of a kind, with the versions that wrote it."""
-    versions = {"memagents": version("memagents"), **get_system_info(print_info=False)[0]}
-    return write_archive({"kind": kind, **about, "versions": versions}, sections, classes)
+def pack(kind: str, sections: dict[str, Any], classes: Classes, **about: Any) -> Callable[[], bytes]:
+    """What puts a file of ours together, of a kind, with the versions that wrote it.
+
+    The file will hold everything as it is now, even if it is made later, and in another thread.
+    """
+    return partial(write_archive, {"kind": kind, **about, "versions": versions()}, encode_sections(sections, classes))
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Of what writes files here; they do not change while it does."""
+    return {"memagents": version("memagents"), **get_system_info(print_info=False)[0]}
 
 
 def store(path: ModelFile, contents: bytes, suffix: str = "") -> None:
@@ -204,7 +214,7 @@ def save_policy(path: ModelFile, arguments: dict[str, Any], state: dict[str, Ten
     # A policy alone is not trained, so it needs no learning rate.
     kept = {name: value for name, value in arguments.items() if name != "lr_schedule"}
     try:
-        contents = pack("policy", {"arguments": kept, "policy": state}, known_classes())
+        contents = pack("policy", {"arguments": kept, "policy": state}, known_classes())()
     except NotPlainError as error:
         raise MissingObjectError(
             f"a policy file holds no code, and {error}; keep policy.state_dict(), or save the whole model, whose "
