@@ -8,7 +8,7 @@ was logged, and nothing leaves the machine.
 import importlib.metadata
 import sqlite3
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,12 +71,15 @@ def now() -> str:
     return datetime.now(UTC).isoformat()
 
 
-def merge(runs: Mapping[str, Path], folder: Path) -> None:
+def merge(runs: Mapping[str, Path], folder: Path) -> Sequence[str]:
     """Writes runs into the one database of a folder, each in place of what was there of it; says which cannot be read.
 
     Args:
         runs: names, and the databases that hold one run each.
         folder: of the database with all of them.
+
+    Returns:
+        The runs that are to be written once more, which are none.
     """
     with storage_in(folder) as storage:
         storage.init_db(PROJECT)
@@ -86,6 +89,7 @@ def merge(runs: Mapping[str, Path], folder: Path) -> None:
                 copy_run(connection, name, database)
             except sqlite3.Error as error:
                 print(f"memagents: {database} cannot be shown: {error}", file=sys.stderr)
+    return ()
 
 
 def copy_run(connection: sqlite3.Connection, name: str, database: Path) -> None:

@@ -5,10 +5,11 @@ links to event files in folders that are called like the runs, trackio one datab
 """
 
 import os
+import shutil
 import socket
 import time
-from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +21,7 @@ from memagents.runs.signals import stopping_at_once
 
 HOST = "127.0.0.1"
 SECONDS_BETWEEN_LOOKS = 5.0
-"""At runs that have begun or gone on; as often as TensorBoard itself looks."""
+"""At runs that have begun or gone on. TensorBoard looks twice as often, so that it sees what is away for so long."""
 
 ELSEWHERE = ("TRACKIO_", "GRADIO_", "SPACE_", "SYSTEM")
 """How variables begin that could make trackio's page public, or have it fetch what is elsewhere."""
@@ -34,12 +35,12 @@ class Tool(NamedTuple):
 
     Attributes:
         left: what a run leaves for it in its folder.
-        lay_out: puts runs into its folder, the same ones again where they have changed.
+        lay_out: puts runs into its folder, the same ones again where they have changed; says which once more.
         serve: shows a folder at a port, in a thread, and says at which address.
     """
 
     left: str
-    lay_out: Callable[[Runs, Path], None]
+    lay_out: Callable[[Runs, Path], Sequence[str]]
     serve: Callable[[Path, int], str]
 
 
@@ -71,7 +72,8 @@ def serve(folder: Path, tool: DashboardTool | None = None, port: int | None = No
         print(f"{name} shows {len(runs)} run{'s' * (len(runs) > 1)} of {folder} at {url}\nCtrl-C ends it", flush=True)
         while True:
             time.sleep(SECONDS_BETWEEN_LOOKS)
-            seen = lay_out_changed(chosen, find(folder, chosen.left), seen, Path(place))
+            with suppress(FileNotFoundError):  # a run that is taken up again may take something away meanwhile
+                seen = lay_out_changed(chosen, find(folder, chosen.left), seen, Path(place))
 
 
 def choose(folder: Path) -> DashboardTool:
@@ -101,9 +103,10 @@ def find(folder: Path, left: str) -> dict[str, Path]:
 
 def lay_out_changed(tool: Tool, runs: Runs, seen: Mapping[str, float], place: Path) -> dict[str, float]:
     """Lays out what has changed since it was seen, and tells when each was written to now."""
-    times = {name: path.stat().st_mtime for name, path in runs.items() if path.exists()}
+    times = {name: path.stat().st_mtime for name, path in runs.items()}
     if changed := {name: runs[name] for name, time in times.items() if seen.get(name) != time}:
-        tool.lay_out(changed, place)
+        for name in tool.lay_out(changed, place):
+            del times[name]
     return times
 
 
@@ -118,17 +121,23 @@ def free_port(port: int | None) -> int:
         return int(probe.getsockname()[1])
 
 
-def link_event_files(runs: Runs, place: Path) -> None:
-    """Links to the event files there are; those of a run that was taken up again take the place of the ones before."""
+def link_event_files(runs: Runs, place: Path) -> list[str]:
+    """Links to event files. A run whose files are others now, for it was taken up again, is away until the next time:
+
+    TensorBoard would wait for ever at a file that is gone, unless it sees that all of the run is gone.
+    """
+    away = []
     for name, events in runs.items():
-        (place / name).mkdir(parents=True, exist_ok=True)
-        for link in (place / name).iterdir():
-            if link.is_symlink() and not link.exists():
-                link.unlink()
+        links = place / name
+        if links.exists() and not all(link.exists() for link in links.iterdir()):
+            shutil.rmtree(links)
+            away.append(name)
+            continue
+        links.mkdir(parents=True, exist_ok=True)
         for file in events.glob("events.out.tfevents.*"):
-            link = place / name / file.name
-            if not link.is_symlink():
-                link.symlink_to(file.absolute())
+            if not (links / file.name).is_symlink():
+                (links / file.name).symlink_to(file.absolute())
+    return away
 
 
 def serve_tensorboard(place: Path, port: int) -> str:
@@ -137,7 +146,9 @@ def serve_tensorboard(place: Path, port: int) -> str:
 
     board = TensorBoard()
     # Its faster loader is a process of its own, which could outlive this one.
-    board.configure(logdir=str(place), host=HOST, port=port, load_fast="false")
+    board.configure(
+        logdir=str(place), host=HOST, port=port, load_fast="false", reload_interval=SECONDS_BETWEEN_LOOKS / 2
+    )
     return str(board.launch())
 
 

@@ -16,6 +16,8 @@ from contextlib import closing, contextmanager
 
 import pytest
 from logged import pythonpath
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from torch.utils.tensorboard import SummaryWriter
 
 from memagents.cli import main
 from memagents.runs.trackio_database import DATABASE, copy_run
@@ -132,15 +134,16 @@ def test_runs_are_called_by_their_folders(tmp_path):
     assert find(run, "tensorboard") == {RUN: run / "tensorboard"}
 
 
-def test_the_event_files_of_a_run_that_was_taken_up_again_take_the_place_of_those_before(tmp_path):
-    events, place = tmp_path / "tensorboard", tmp_path / "place"
-    for number in (1, 2):
+def test_tensorboard_shows_a_run_that_is_taken_up_again_while_it_is_open(tmp_path):
+    events, place, shown = tmp_path / "tensorboard", tmp_path / "place", EventMultiplexer()
+    for session in (1.0, 2.0):
         shutil.rmtree(events, ignore_errors=True)
-        events.mkdir()
-        (events / f"events.out.tfevents.{number}").write_text(str(number))
-        for _ in range(2):
-            link_event_files({RUN: events}, place)
-        assert [file.read_text() for file in (place / RUN).iterdir()] == [str(number)]
+        with closing(SummaryWriter(str(events), filename_suffix=f".{session}")) as writer:
+            writer.add_scalar("loss", session, 32)
+        while link_event_files({RUN: events}, place):
+            shown.AddRunsFromDirectory(str(place)).Reload()
+        shown.AddRunsFromDirectory(str(place)).Reload()
+        assert [event.tensor_proto.float_val for event in shown.Tensors(RUN, "loss")] == [[session]]
 
 
 def test_a_run_of_trackio_is_copied_in_place_of_what_was_there_of_it(in_one_go, trackio, tmp_path):
