@@ -11,7 +11,7 @@ from typing import Annotated
 import tyro
 
 from memagents.errors import MemagentsError
-from memagents.runs.config import DoctorConfig, TrainConfig
+from memagents.runs.config import RUNS, DashboardTool, DoctorConfig, TrainConfig
 from memagents.studies.config import CompareConfig
 
 ENVIRONMENTS = "memagents_envs"
@@ -137,6 +137,22 @@ def descriptions(
             yield f"{'':{width}}  {' '.join(str(option).replace(': ', ':').replace(' = ', '=') for option in options)}"
 
 
+def dashboard(
+    folder: tyro.conf.Positional[Path] = RUNS, tool: DashboardTool | None = None, port: int | None = None
+) -> int:
+    """Open the dashboard of a folder of runs, for this machine alone: without an account, without a network.
+
+    Args:
+        folder: A run folder, or a folder with run folders below it.
+        tool: Which dashboard; by default TensorBoard if runs logged to it, else trackio.
+        port: Where on 127.0.0.1; by default a free port.
+    """
+    from memagents.runs.viewing import serve
+
+    serve(folder, tool, port)
+    return 0
+
+
 def doctor(config: Annotated[DoctorConfig, tyro.conf.arg(name="")]) -> int:
     """Examine an environment: what an agent would trip over, and what to do about it."""
     from memagents.runs.doctor import examine, is_broken, print_findings
@@ -153,6 +169,7 @@ VERBS: dict[str, Callable[..., int]] = {
     "report": report,
     "evaluate": evaluate,
     "list": list_names,
+    "dashboard": dashboard,
     "doctor": doctor,
 }
 

@@ -14,7 +14,14 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 Algorithm: TypeAlias = Literal["ppo", "a2c"]
 Vectorization: TypeAlias = Literal["auto", "batched", "dummy", "subproc"]
-Sink: TypeAlias = Literal["tensorboard", "wandb"]
+Sink: TypeAlias = Literal["tensorboard", "wandb", "trackio"]
+DashboardTool: TypeAlias = Literal["tensorboard", "trackio"]
+
+PROJECT = "memagents"
+"""The project that runs belong to, in dashboards that have such."""
+
+RUNS = Path("runs")
+"""Where runs are kept by default."""
 
 
 def parse_arguments(texts: Sequence[str]) -> dict[str, Any]:
@@ -177,7 +184,8 @@ class Settings:
     """Steps between saved models; by default only the final model is saved."""
 
     log: tuple[Sink, ...] = ()
-    """Where metrics go besides metrics.jsonl."""
+    """Where metrics go besides metrics.jsonl, always below the run folder; `memagents dashboard` shows what is there.
+    `trackio` is an extra: `pip install "memagents[trackio]"`."""
 
     threads: int | None = None
     """Threads torch computes with; by default torch's choice. Changes speed and the last digits, nothing else."""
@@ -194,7 +202,7 @@ class TrainConfig(Settings, Cell):
     @property
     def run_folder(self) -> Path:
         """Where the run is kept."""
-        return Path(self.folder or Path("runs") / cell_folder(self))
+        return Path(self.folder or RUNS / cell_folder(self))
 
 
 @dataclass(frozen=True, kw_only=True)

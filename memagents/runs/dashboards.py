@@ -1,4 +1,4 @@
-"""Views of a run's metrics: TensorBoard, and Weights & Biases.
+"""Views of a run's metrics: TensorBoard, Weights & Biases, and trackio.
 
 A run that is taken up again has cut `metrics.jsonl` back to its checkpoint. What dashboards keep cannot be cut, and is
 made anew from the rows that are left.
@@ -7,18 +7,45 @@ made anew from the rows that are left.
 import os
 import secrets
 import shutil
+import sqlite3
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch.utils.tensorboard import SummaryWriter
 
+from memagents.errors import CheckpointWriteError
 from memagents.files import write_file
-from memagents.runs.config import TrainConfig, short_name
-from memagents.runs.folder import remove
+from memagents.runs.config import PROJECT, RUNS, TrainConfig, short_name
+from memagents.runs.folder import RunFolder, describe, remove
 from memagents.runs.metrics import Metrics, Row, RowWriter
+from memagents.runs.trackio_database import DATABASE, logged_times, now, storage_in
+
+
+class Labels(NamedTuple):
+    """What a run is called.
+
+    Attributes:
+        name: `<environment>/<memory>-<algo>-seed<seed>`, unless its folder has a name of its own.
+        group: the study that `compare` keeps it in; the environment of a run of its own.
+        tags: memory, algorithm, environment and seed.
+    """
+
+    name: str
+    group: str
+    tags: list[str]
+
+
+def labels(folder: Path, config: TrainConfig) -> Labels:
+    """What the run in a folder is called."""
+    env, parts, seed = short_name(config.env), folder.absolute().parts, f"seed{config.seed}"
+    # Arguments may follow the environment's name there, and the memory's.
+    in_grid = parts[-2].split(",")[0] == env and parts[-1].endswith(f"-{config.algo}-{seed}")
+    study = parts[-3] if in_grid and parts[-3] != RUNS.name else env
+    name = "/".join(parts[-2:]) if in_grid else folder.name
+    return Labels(name, study, [config.memory, config.algo, env, seed])
 
 
 class TensorboardWriter(RowWriter):
@@ -75,6 +102,8 @@ class WandbWriter(RowWriter):
         # Slow to import, so only those who ask for it wait for it.
         import wandb
 
+        self._model = RunFolder(folder).model_file
+        name, group, tags = labels(folder, config)
         settings = wandb.Settings(silent=True, console="off")
         mode = wandb_mode(settings)
         offline = not {mode, os.environ.get("WANDB_MODE")}.isdisjoint({"offline", "dryrun"})
@@ -82,12 +111,13 @@ class WandbWriter(RowWriter):
         for earlier in (folder / "wandb").glob("*run-*"):
             shutil.rmtree(earlier, ignore_errors=True)  # a process that was killed may have left one that still logs
         self._run = wandb.init(
-            project="memagents",
+            project=PROJECT,
             id=run_id,
             resume=None if offline else "allow",
-            name=folder.name,
-            group=short_name(config.env),
-            tags=[config.memory, config.algo, short_name(config.env), f"seed{config.seed}"],
+            name=name,
+            group=group,
+            job_type="train",
+            tags=tags,
             config=asdict(config),
             dir=folder,
             mode=mode,
@@ -107,7 +137,20 @@ class WandbWriter(RowWriter):
             self._run.summary.update(metrics)
 
     def close(self) -> None:
+        """Ends the session; a server is sent the model too, if training has come to its end."""
+        if self._model.exists() and not (self._run.offline or self._run.disabled):
+            self._send_model()
         self._run.finish()
+
+    def _send_model(self) -> None:
+        import wandb
+
+        try:
+            artifact = wandb.Artifact(f"model-{self._run.id}", type="model")
+            artifact.add_file(str(self._model), policy="immutable", skip_cache=True)  # no copies in the user's home
+            self._run.log_artifact(artifact)
+        except Exception as error:  # a server may say no in many ways, and none of them undoes the run
+            print(f"wandb has not taken {self._model}: {error}", file=sys.stderr)
 
 
 def wandb_id(folder: Path, offline: bool) -> str:
@@ -138,3 +181,53 @@ def wandb_mode(settings: Any) -> Any:
         return None
     wandb.setup(settings)
     return "online" if wandb.login(prompt=False, verify=False) else "offline"
+
+
+class TrackioWriter(RowWriter):
+    """A trackio database in the run's folder, made anew from the rows there are, with the times of the first writing.
+
+    Args:
+        folder: of the run.
+        config: of the run.
+        rows: what was logged so far.
+    """
+
+    def __init__(self, folder: Path, config: TrainConfig, rows: Sequence[Row]) -> None:
+        self._folder = folder / "trackio"
+        self._name, group, _ = labels(folder, config)
+        self._config: dict[str, Any] | None = describe(config) | {"_Group": group}
+        times = logged_times(self._folder / DATABASE)
+        remove(self._folder)
+        self._write(rows, [times.get(step, now()) for step, _ in rows])
+
+    def add(self, step: int, metrics: Metrics) -> None:
+        """Writes a row.
+
+        Raises:
+            CheckpointWriteError: if it cannot be written; the rows before it are still there.
+        """
+        self._write([(step, metrics)], [now()])
+
+    def _write(self, rows: Sequence[Row], times: list[str]) -> None:
+        if not rows:
+            return
+        try:
+            with storage_in(self._folder) as storage:
+                storage.bulk_log(
+                    PROJECT,
+                    self._name,
+                    [metrics for _, metrics in rows],
+                    steps=[step for step, _ in rows],
+                    timestamps=times,
+                    config=self._config,
+                    run_id=self._name,
+                )
+        except (OSError, sqlite3.Error) as error:
+            raise CheckpointWriteError(
+                f"cannot write {self._folder / DATABASE}: {error}; the rows before are still there. "
+                "Make room, or log to something else"
+            ) from error
+        self._config = None  # which stands in the database from the first row on
+
+    def close(self) -> None:
+        """Does nothing: every row is a transaction of its own."""

@@ -5,7 +5,7 @@ run.lock          which process is at it, while one is
 metrics.jsonl     one line for each dump of the logger
 evaluation.json   every episode of the final evaluation
 checkpoints/      models from which training goes on, `final.zip` the last; `failed.zip` where a run failed
-tensorboard/, wandb/   where asked for
+tensorboard/, wandb/, trackio/   where asked for
 """
 
 import json
@@ -26,7 +26,7 @@ from memagents.runs.config import TrainConfig
 from memagents.runs.metrics import read_metrics
 from memagents.runs.provenance import now, provenance
 
-ENTRIES = ("metrics.jsonl", "evaluation.json", "checkpoints", "tensorboard", "wandb")
+ENTRIES = ("metrics.jsonl", "evaluation.json", "checkpoints", "tensorboard", "wandb", "trackio")
 """What a run writes besides run.json, and so what a new start takes away."""
 
 INCIDENTAL = ("folder", "threads", "vectorization", "step_timeout", "respawn")

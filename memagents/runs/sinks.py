@@ -1,6 +1,6 @@
 """Where metrics go: writers behind stable-baselines3's logger.
 
-A run always keeps its own `metrics.jsonl`; TensorBoard and Weights & Biases are views of the same rows.
+A run always keeps its own `metrics.jsonl`; TensorBoard, Weights & Biases and trackio are views of the same rows.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,24 +10,28 @@ from typing import TypeAlias
 from stable_baselines3.common.logger import KVWriter
 
 from memagents.runs.config import TrainConfig
-from memagents.runs.dashboards import TensorboardWriter, WandbWriter
+from memagents.runs.dashboards import TensorboardWriter, TrackioWriter, WandbWriter
 from memagents.runs.metrics import JsonlWriter, Row, RowWriter, read_rows
+from memagents.runs.trackio_database import check_trackio
 
 OpenSink: TypeAlias = Callable[[Path, TrainConfig, Sequence[Row]], RowWriter]
 
 SINKS: dict[str, OpenSink] = {
     "tensorboard": TensorboardWriter,
     "wandb": WandbWriter,
+    "trackio": TrackioWriter,
 }
 
 
 def check_sinks(names: Sequence[str]) -> None:
-    """Raises ValueError for a name that is not a sink."""
+    """Raises ValueError for a name that is not a sink, and for one that is not installed."""
     for name in names:
         if name not in SINKS:
             raise ValueError(
                 f"cannot log to {name!r}; choose from {', '.join(SINKS)} (metrics.jsonl is always written)"
             )
+    if "trackio" in names:
+        check_trackio()
 
 
 def open_sinks(names: Sequence[str], folder: Path, config: TrainConfig) -> list[KVWriter]:

@@ -1,16 +1,23 @@
 """Runs so small that they end in a second."""
 
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from chaos import STEP
+from logged import NEVER, ROLLOUT, events, pythonpath, run_ids, session
 from stable_baselines3.common.vec_env import VecEnv
 
 from memagents.runs import models
 from memagents.runs.config import TrainConfig
+from memagents.runs.metrics import read_rows
 from memagents.runs.results import RunResult
+from memagents.runs.trackio_database import DATABASE, logged_times
 from memagents.runs.training import train
 
 TINY = {
@@ -82,3 +89,70 @@ def environments_built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     make_vec_env = models.make_vec_env
     monkeypatch.setattr(models, "make_vec_env", make)
     return built
+
+
+TRACKIO = ("trackio", "brotli", "gradio_client", "httpcore2", "httpx2", "huggingface_hub", "orjson", "python-multipart")
+TRACKIO += ("starlette", "truststore", "uvicorn")
+"""What trackio needs besides what is there for other reasons."""
+
+
+@pytest.fixture(scope="session")
+def trackio_packages(tmp_path_factory: pytest.TempPathFactory) -> Path | str:
+    """A folder with trackio in it, which is too large to be there for all developers; or why there is none."""
+    folder, constraints = tmp_path_factory.mktemp("trackio"), Path(__file__).parents[2] / "constraints.txt"
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", f"--target={folder}"]
+    done = subprocess.run([*install, f"--constraint={constraints}", *TRACKIO], capture_output=True, text=True)
+    return f"trackio cannot be installed here: {done.stderr.strip().splitlines()[-1]}" if done.returncode else folder
+
+
+@pytest.fixture
+def trackio(trackio_packages: Path | str) -> Path:
+    """A folder with trackio in it."""
+    if isinstance(trackio_packages, str):
+        pytest.skip(trackio_packages)
+    return trackio_packages
+
+
+Logging = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def logging(trackio_packages: Path | str) -> Logging:
+    """What makes a session log to all dashboards there are, wandb offline."""
+    if isinstance(trackio_packages, str):
+        return {"log": ["tensorboard", "wandb"], "WANDB_MODE": "offline"}
+    packages = {"PYTHONPATH": pythonpath(trackio_packages)}
+    return {"log": ["tensorboard", "wandb", "trackio"], "WANDB_MODE": "offline", **packages}
+
+
+@pytest.fixture(scope="session")
+def in_one_go(tmp_path_factory: pytest.TempPathFactory, logging: Logging) -> dict[str, Any]:
+    """A run that logged to all dashboards, tempted to send things elsewhere; and how many asked there."""
+    folder = tmp_path_factory.mktemp("in_one_go") / "study" / "TMaze-v0" / "gru-ppo-seed0"
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        url = f"http://127.0.0.1:{elsewhere.getsockname()[1]}"
+        hub = {"HF_ENDPOINT": url, "HF_TOKEN": "hf_secret", "TRACKIO_BUCKET_ID": "somebody/bucket"}
+        session(folder, NEVER, **logging, **hub, TRACKIO_SPACE_ID="somebody/space", TRACKIO_SERVER_URL=url)
+        elsewhere.settimeout(0.0)
+        try:
+            elsewhere.accept()
+        except BlockingIOError:
+            return {"folder": folder, "asked": False}
+    return {"folder": folder, "asked": True}
+
+
+@pytest.fixture(scope="session")
+def killed_twice(tmp_path_factory: pytest.TempPathFactory, logging: Logging) -> dict[str, Any]:
+    """A run that logged to all dashboards, was killed behind its checkpoint twice, and came to its end then."""
+    folder = tmp_path_factory.mktemp("killed") / "run"
+    known: dict[str, Any] = {"folder": folder, "ids": []}
+    for dies_at in (4 * ROLLOUT - 2, 4 * ROLLOUT - 4, NEVER):
+        session(folder, dies_at, **logging)
+        known["ids"].append(run_ids(folder))
+        if dies_at != NEVER:
+            assert [step for step, _ in read_rows(folder / "metrics.jsonl")] == [32, 64, 96]  # of 64 that are saved
+            known["times"] = {event.step: event.wall_time for event in events(folder)}
+            known["trackio times"] = logged_times(folder / "trackio" / DATABASE)
+            for file in (folder / "tensorboard").iterdir():  # as if its last event had been half written
+                os.truncate(file, file.stat().st_size - 5)
+    return known

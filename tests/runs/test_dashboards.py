@@ -2,159 +2,58 @@
 
 import json
 import math
-import os
-import signal
-import struct
-import subprocess
-import sys
-import time
-from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
+from logged import (
+    NEVER,
+    ROLLOUT,
+    TAGS_OF_TIME,
+    as_float32,
+    events,
+    offline_rows,
+    points,
+    session,
+    tensorboard_points,
+    trackio_points,
+    trackio_run,
+    wandb_points,
+)
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tensorboard.compat.proto.event_pb2 import Event
-from test_sinks import read_records, wandb_rows
 from wandb_server import WandbServer
 
-from memagents.runs.dashboards import TensorboardWriter, wandb_id
-from memagents.runs.metrics import read_rows
-from memagents.runs.sinks import open_sinks
-
-Point = tuple[int, str, float]
-
-SESSION = """
-import json, os, signal, sys
-from memagents.runs import training
-from memagents.runs.checkpoints import Checkpoints
-from memagents.runs.config import TrainConfig
-
-step, settings = Checkpoints._on_step, json.loads(sys.argv[1])
-
-def step_or_die(self):
-    if str(self.model.num_timesteps) == sys.argv[2]:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return step(self)
-
-Checkpoints._on_step = step_or_die
-if sys.argv[2] == "evaluation":
-    training.evaluate_model = lambda *_, **__: sys.exit("no evaluation today")
-training.train(TrainConfig(**settings | {"log": tuple(settings["log"])}))
-"""
-NEVER = "never"
-ROLLOUT, TAGS_OF_TIME = 32, ("time/fps", "time/time_elapsed")
-SETTINGS = {
-    "env": "memagents_envs:MemAgents/TMaze-v0",
-    "env_kwargs": {"corridor_length": 2},
-    "memory": "gru",
-    "memory_kwargs": {"hidden_size": 4},
-    "n_envs": 2,
-    "timesteps": 5 * ROLLOUT,
-    "algo_kwargs": {"n_steps": 16, "n_epochs": 1},
-    "eval_episodes": 4,
-    "checkpoint_every": 2 * ROLLOUT,
-}
+from memagents.runs import trackio_database
+from memagents.runs.config import RUNS
+from memagents.runs.dashboards import TensorboardWriter, labels, wandb_id
+from memagents.runs.sinks import SINKS, open_sinks
+from memagents.runs.trackio_database import DATABASE, logged_times
+from memagents.runs.training import train
 
 
-def session(folder: Path, dies_at: int | str, log: list[str], **environment: str) -> None:
-    """A process that trains in a folder, to the end, or until it is killed at a step, or ends before its evaluation."""
-    settings = SETTINGS | {"log": log, "folder": str(folder)}
-    others = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
-    command = [sys.executable, "-c", SESSION, json.dumps(settings), str(dies_at)]
-    ended = subprocess.run(command, env=others | environment, capture_output=True, text=True, timeout=300)
-    assert ended.returncode == {NEVER: 0, "evaluation": 1}.get(dies_at, -signal.SIGKILL), ended.stderr
-
-
-def points(folder: Path) -> Counter[Point]:
-    """What metrics.jsonl holds: steps, names and values."""
-    rows = read_rows(folder / "metrics.jsonl")
-    return Counter((step, name, value) for step, metrics in rows for name, value in metrics.items())
-
-
-def as_float32(counted: Counter[Point]) -> Counter[Point]:
-    return Counter({(step, name, float(np.float32(value))): count for (step, name, value), count in counted.items()})
-
-
-def events(folder: Path) -> Iterator[Event]:
-    """All events in all event files, each behind its length and a checksum and before another."""
-    for file in (folder / "tensorboard").iterdir():
-        contents, position = file.read_bytes(), 0
-        while position < len(contents):
-            (length,) = struct.unpack_from("<Q", contents, position)
-            yield Event.FromString(contents[position + 12 : position + 12 + length])
-            position += 12 + length + 4
-
-
-def raw_points(folder: Path) -> Counter[Point]:
-    return Counter(
-        (event.step, value.tag, value.simple_value) for event in events(folder) for value in event.summary.value
-    )
-
-
-def shown_points(folder: Path) -> Counter[Point]:
-    accumulator = EventAccumulator(str(folder / "tensorboard")).Reload()
-    names = accumulator.Tags()["scalars"]
-    return Counter((event.step, name, event.value) for name in names for event in accumulator.Scalars(name))
-
-
-def wandb_points(rows: list[dict[str, Any]]) -> Counter[Point]:
-    own = ("_step", "_timestamp", "_runtime")
-    return Counter((row["_step"], name, value) for row in rows for name, value in row.items() if name not in own)
-
-
-def offline_rows(folder: Path) -> list[dict[str, Any]]:
-    """The history of the one offline run, once wandb's own process has completed its file."""
-    deadline = time.monotonic() + 60
-    while not (records := list(read_records(folder))) or not records[-1].HasField("exit"):
-        assert time.monotonic() < deadline, "wandb did not complete its file"
-        time.sleep(0.05)
-    return list(wandb_rows(records))
-
-
-def run_ids(folder: Path) -> list[str]:
-    return [path.name.rpartition("-")[2] for path in (folder / "wandb").glob("*run-*")]
-
-
-@pytest.fixture(scope="module")
-def killed_twice(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """A run that logged offline, was killed behind its checkpoint twice, and came to its end then."""
-    folder = tmp_path_factory.mktemp("killed") / "run"
-    known: dict[str, Any] = {"folder": folder, "ids": []}
-    for dies_at in (4 * ROLLOUT - 2, 4 * ROLLOUT - 4, NEVER):
-        session(folder, dies_at, ["tensorboard", "wandb"], WANDB_MODE="offline")
-        known["ids"].append(run_ids(folder))
-        if dies_at != NEVER:
-            assert [step for step, _ in read_rows(folder / "metrics.jsonl")] == [32, 64, 96]  # of 64 that are saved
-            known["times"] = {event.step: event.wall_time for event in events(folder)}
-            for file in (folder / "tensorboard").iterdir():  # as if its last event had been half written
-                os.truncate(file, file.stat().st_size - 5)
-    return known
-
-
-def test_tensorboard_holds_each_step_once(killed_twice):
-    folder = killed_twice["folder"]
-    expected = as_float32(points(folder))
+@pytest.mark.parametrize("story", ["in_one_go", "killed_twice"])
+@pytest.mark.parametrize("sink", SINKS)
+def test_a_dashboard_holds_the_curve_of_metrics_jsonl_to_its_last_point(sink, story, request):
+    """The contract of every sink."""
+    folder = request.getfixturevalue(story)["folder"]
+    expected = points(folder)
     assert {step for step, *_ in expected} == {32, 64, 96, 128, 160}
-    assert any(name.startswith("evaluation/") for _, name, _ in expected)
+    assert any(step == 160 and name.startswith("evaluation/") for step, name, _ in expected)
     assert set(expected.values()) == {1}
-    assert raw_points(folder) == expected
-    assert shown_points(folder) == expected
+    match sink:
+        case "tensorboard":
+            assert tensorboard_points(folder) == as_float32(expected)
+        case "wandb":
+            assert wandb_points(offline_rows(folder)) == expected
+        case "trackio":
+            assert trackio_points(trackio_run(folder, request.getfixturevalue("trackio"))["rows"]) == expected
+        case _:
+            pytest.fail(f"{sink} keeps the contract of a sink nowhere")
 
 
 def test_tensorboard_keeps_the_times_of_what_was_logged_before(killed_twice):
     now = {event.step: event.wall_time for event in events(killed_twice["folder"]) if event.summary.value}
     assert [now[step] == killed_twice["times"][step] for step in (32, 64, 96)] == [True, True, False]
     assert sorted(now.values()) == [now[step] for step in sorted(now)]
-
-
-def test_wandb_holds_each_step_once_in_one_offline_run(killed_twice):
-    rows = offline_rows(killed_twice["folder"])
-    assert [row["_step"] for row in rows] == [32, 64, 96, 128, 160]
-    assert wandb_points(rows) == points(killed_twice["folder"])
 
 
 def test_all_sessions_share_one_id(killed_twice):
@@ -170,6 +69,7 @@ def test_a_server_is_sent_each_step_once(tmp_path):
         ((run_id, rows),) = server.history.items()
     assert run_id == (tmp_path / "run" / "wandb" / "id").read_text().strip()
     assert [row["_step"] for row in rows] == [32, 64, 96, 128, 160]
+    assert [(model["artifactTypeName"], model["runName"]) for model in server.artifacts] == [("model", run_id)]
     # What the killed session had sent stays as it was, and what it measured of time with it.
     sent, held = wandb_points(rows), points(tmp_path / "run")
     assert {point for point in sent if point[1] not in TAGS_OF_TIME} == {
@@ -222,3 +122,49 @@ def test_texts_are_shown_too(tmp_path, tiny):
     with closing(TensorboardWriter(tmp_path, tiny(), [(8, {"note": "begun"})])):
         pass
     assert EventAccumulator(str(tmp_path / "tensorboard")).Reload().Tags()["tensors"] == ["note/text_summary"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "group"),
+    [
+        ("horizon/TMaze-v0/gru-ppo-seed3", "TMaze-v0/gru-ppo-seed3", "horizon"),
+        (RUNS / "TMaze-v0/gru-ppo-seed3", "TMaze-v0/gru-ppo-seed3", "TMaze-v0"),
+        ("tries/third", "third", "TMaze-v0"),
+    ],
+    ids=["in a study", "by default", "of the user's choice"],
+)
+def test_runs_are_grouped_by_study_or_else_by_environment(folder, name, group, tiny, tmp_path):
+    tags = ["gru", "ppo", "TMaze-v0", "seed3"]
+    assert labels(tmp_path / folder, tiny(seed=3)) == (name, group, tags)
+
+
+def test_trackio_knows_the_run_by_name_group_and_configuration(in_one_go, trackio):
+    run = trackio_run(in_one_go["folder"], trackio)
+    assert run["name"] == "TMaze-v0/gru-ppo-seed0"
+    assert run["config"]["_Group"] == "study"
+    assert [run["config"][name] for name in ("memory", "algo", "seed")] == ["gru", "ppo", 0]
+    assert run["config"]["env"] == "memagents_envs:MemAgents/TMaze-v0"
+
+
+def test_trackio_stays_on_this_machine_whatever_its_settings_say(in_one_go, trackio):
+    assert not in_one_go["asked"]
+
+
+def test_trackio_keeps_the_times_of_what_was_logged_before(killed_twice, trackio):
+    now, before = logged_times(killed_twice["folder"] / "trackio" / DATABASE), killed_twice["trackio times"]
+    assert [now[step] == before[step] for step in (32, 64, 96)] == [True, True, False]
+    assert sorted(now.values()) == [now[step] for step in sorted(now)]
+
+
+@pytest.mark.parametrize("installed", [None, "0.42.1"])
+def test_trackio_is_asked_for_before_anything_is_built(installed, tiny, tmp_path, monkeypatch, environments_built):
+    def version(name):
+        if installed is None:
+            raise trackio_database.importlib.metadata.PackageNotFoundError(name)
+        return installed
+
+    monkeypatch.setattr(trackio_database.importlib.metadata, "version", version)
+    with pytest.raises(ValueError, match=rf'{installed or "none"} is installed.*pip install "memagents\[trackio\]"'):
+        train(tiny(log=("trackio",)))
+    assert environments_built == []
+    assert list(tmp_path.iterdir()) == []

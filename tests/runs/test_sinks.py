@@ -2,16 +2,13 @@
 
 import json
 import os
-import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from logged import read_records
 from stable_baselines3.common.logger import Logger
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from wandb.proto.wandb_internal_pb2 import Record
 
 from memagents.runs.metrics import JsonlWriter
@@ -41,29 +38,26 @@ def test_an_unknown_sink_is_named_and_nothing_is_opened(tiny, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_tensorboard_shows_what_metrics_jsonl_holds(finished):
-    events = EventAccumulator(str(finished.folder / "tensorboard")).Reload()
-    names = events.Tags()["scalars"]
-    assert {"rollout/ep_rew_mean", "train/loss", "evaluation/success_rate"} <= set(names)
-    for name in names:
-        shown = [(event.step, event.value) for event in events.Scalars(name)]
-        assert shown == [(row["timesteps"], pytest.approx(row[name])) for row in finished.metrics() if name in row]
-
-
-def test_wandb_holds_what_metrics_jsonl_holds(finished, wandb_records):
-    rows = list(wandb_rows(wandb_records))
-    for name in ("rollout/ep_rew_mean", "train/loss", "evaluation/success_rate"):
-        held = [(row["_step"], row[name]) for row in rows if name in row]
-        assert held
-        assert held == [(row["timesteps"], row[name]) for row in finished.metrics() if name in row]
-
-
 def test_wandb_knows_the_run_by_group_tags_and_configuration(wandb_records):
     run = next(record.run for record in wandb_records if record.HasField("run"))
     assert run.run_group == "TMaze-v0"
+    assert run.job_type == "train"
     assert set(run.tags) == {"gru", "ppo", "TMaze-v0", "seed0"}
     config = {item.key: json.loads(item.value_json) for item in run.config.update}
     assert config["memory_kwargs"] == {"hidden_size": 4}
+
+
+def test_the_summary_in_wandb_is_the_last_of_every_metric_with_the_evaluation(finished, wandb_records):
+    summary: dict[str, float] = {}
+    for record in wandb_records:
+        for item in record.summary.update:
+            summary["/".join(item.nested_key) or item.key] = json.loads(item.value_json)
+    last: dict[str, float] = {}
+    for row in finished.metrics():
+        last |= row
+    del last["timesteps"]
+    assert {name: summary[name] for name in last} == last
+    assert summary["evaluation/mean_return"] == finished.evaluation.mean_return
 
 
 @pytest.fixture(scope="session")
@@ -74,29 +68,6 @@ def wandb_records(finished) -> list[Record]:
         assert time.monotonic() < deadline, "wandb did not complete its file"
         time.sleep(0.05)
     return records
-
-
-def wandb_rows(records: list[Record]) -> Iterator[dict[str, float]]:
-    for record in records:
-        if record.HasField("history"):
-            yield {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in record.history.item}
-
-
-def read_records(folder: Path) -> Iterator[Record]:
-    """The records of the one offline run in a folder: LevelDB's log format, behind a header of seven bytes."""
-    (file,) = folder.glob("wandb/offline-run-*/run-*.wandb")
-    data, position, parts = file.read_bytes(), 7, b""
-    while position + 7 <= len(data):
-        left_in_block = 32768 - position % 32768
-        if left_in_block < 7:
-            position += left_in_block
-            continue
-        _, length, kind = struct.unpack("<IHB", data[position : position + 7])
-        parts += data[position + 7 : position + 7 + length]
-        position += 7 + length
-        if kind in (1, 4):  # a whole record, or the last part of one
-            yield Record.FromString(parts)
-            parts = b""
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 PROJECT = {"id": "project", "name": "memagents", "entity": {"id": "entity", "name": "somebody"}}
+ARTIFACT = {"id": "artifact", "state": "COMMITTED"}
 
 
 class WandbServer(ThreadingHTTPServer):
@@ -16,12 +17,16 @@ class WandbServer(ThreadingHTTPServer):
     Attributes:
         history: the rows of each run, by its id, in the order in which they stand.
         summary: the last values of each run, by its id.
+        runs: what each run said of itself, by its id.
+        artifacts: what was announced, which it says it has already, so that nothing is uploaded.
     """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.history: dict[str, list[dict[str, Any]]] = {}
         self.summary: dict[str, dict[str, Any]] = {}
+        self.runs: dict[str, dict[str, Any]] = {}
+        self.artifacts: list[dict[str, Any]] = []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def __exit__(self, *_: object) -> None:
@@ -44,11 +49,17 @@ class WandbServer(ThreadingHTTPServer):
         """Answers a GraphQL query."""
         operation, run = re.findall(r"(?:query|mutation)\s+(\w+)", query)[:1], str(variables.get("name"))
         if operation == ["UpsertBucket"]:
+            self.runs.setdefault(run, variables)
             return {"upsertBucket": {"bucket": self.describe(run), "inserted": run not in self.history}}
         if operation == ["RunResumeStatus"]:
             return {"model": PROJECT | {"bucket": self.describe(run) if run in self.history else None}}
         if operation == ["CreateRunFiles"]:
             return {"createRunFiles": {"runID": run, "uploadHeaders": [], "files": []}}
+        if operation == ["ArtifactType"]:
+            return {"project": {"artifact": None}}
+        if operation == ["CreateArtifact"]:
+            self.artifacts.append(variables["input"])
+            return {"createArtifact": {"artifact": ARTIFACT | {"artifactSequence": {"latestArtifact": ARTIFACT}}}}
         return {"viewer": {"id": "user", "entity": "somebody", "username": "somebody", "teams": {"edges": []}}}
 
     def describe(self, run: str) -> dict[str, Any]:
