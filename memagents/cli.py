@@ -42,11 +42,23 @@ def resume(run: tyro.conf.Positional[Path]) -> int:
     return 0
 
 
-def compare(config: Annotated[CompareConfig, tyro.conf.arg(name="")]) -> int:
-    """Train a grid of agents: environments x memories x algorithms x seeds."""
-    from memagents.studies.comparison import compare
+def compare(
+    config: Annotated[CompareConfig, tyro.conf.arg(name="")],
+    only_print: Annotated[bool, tyro.conf.arg(name="print")] = False,
+) -> int:
+    """Train a grid of agents: environments x memories x algorithms x seeds.
+
+    Args:
+        config: The study.
+        only_print: Train nothing, but print the command of each run that is not finished, for whatever starts them.
+    """
+    from memagents.studies.backends.printing import command
+    from memagents.studies.comparison import cells, compare, unfinished
     from memagents.studies.report import print_report
 
+    if only_print:
+        print("\n".join(map(command, unfinished(cells(config)))))
+        return 0
     study = compare(config)
     if study.runs:
         print_report(study.runs)
