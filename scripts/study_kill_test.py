@@ -71,8 +71,8 @@ scores are {tables}.
 which each was taken up.
 
 What this does not show: machines of their own, whose clocks, processors and network file systems may differ; a Ray
-head node that is lost, which ends the cluster (the study is then started again); Slurm; runs with several threads, whose
-last digits depend on how many there are; environments whose state cannot be written, which begin new episodes.
+head node that is lost, which ends the cluster (the study is then started again); Slurm; runs with several threads,
+whose last digits depend on how many there are; environments whose state cannot be written, which begin new episodes.
 """
 
 
@@ -172,7 +172,7 @@ def kill_some(
         driver.kill()
         done.drivers += 1
         say(f"killed the study's process, which had {len(workers)} workers at runs")
-        gone = pool.submit(wait_until, lambda: not any(map(is_alive, workers)))
+        gone = pool.submit(wait_until, lambda pids=workers: not any(map(is_alive, pids)))
         gone.add_done_callback(lambda future: done.orphans.append(future.result()))
         return
 
@@ -187,7 +187,7 @@ def lose_a_node() -> str:
     os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
     from ray.cluster_utils import Cluster
 
-    one = {"num_cpus": 1, "include_dashboard": False, "node_ip_address": "127.0.0.1", "object_store_memory": 2**27}
+    one = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 2**27}
     cluster = Cluster(initialize_head=True, head_node_args=one)
     try:
         (raylet,) = cluster.add_node(**one).all_processes["raylet"]

@@ -60,7 +60,7 @@ def train_cells(planned: list[TrainConfig], folder: Path, backend: Backend) -> S
     if skipped := len(planned) - len(todo):
         say(f"{skipped} of {len(planned)} runs are finished already")
     failures = {}
-    for number, (cell, failure) in enumerate(backend(todo), start=skipped + 1):
+    for number, (cell, failure) in enumerate(backend(todo) if todo else (), start=skipped + 1):
         say(f"[{number}/{len(planned)}] {cell.run_folder}: {failure or describe(RunResult.load(cell.run_folder))}")
         if failure is not None:
             failures[cell.run_folder] = failure

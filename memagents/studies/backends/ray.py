@@ -3,13 +3,14 @@
 All machines need the same packages, and the study folder under the same path. A task whose worker or machine is lost is
 started again by Ray elsewhere, and goes on from the run's newest checkpoint (`--checkpoint-every`).
 
-Whoever reaches a cluster's ports can run anything on its machines. Without an address, Ray is started for the study, on
-this machine's loopback address. A cluster of several machines is a matter for its owner: in a network that strangers do
-not reach, and with a token (Ray >= 2.52). The same on each machine and for the study:
+Whoever reaches a cluster's ports can run anything on its machines, unless it asks for a token. Without an address, Ray
+is started for the study, on this machine alone and with a token, which Ray keeps in ~/.ray. A cluster of several
+machines is its owner's: in a network that strangers do not reach, and with a token too, the same file on each machine:
 
-    export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=~/.ray/auth_token    # of `ray get-auth-token --generate`
-    ray start --head --port 6379                                        # on the first machine
-    ray start --address FIRST:6379                                      # on the others
+    export RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0     # everywhere
+    ray get-auth-token --generate                            # once; then copy ~/.ray/auth_token
+    ray start --head --port 6379 --include-dashboard=false   # on the first machine
+    ray start --address FIRST:6379                           # on the others
     memagents compare ... --backend ray --ray-address FIRST:6379
 """
 
@@ -85,7 +86,9 @@ def connected(ray: Any, address: str | None, cores: int) -> Iterator[None]:
     """
     try:
         if address is None:
-            ray.init(num_cpus=cores, include_dashboard=False, _node_ip_address="127.0.0.1")
+            # Ray listens on the machine's own address, also when nobody else is meant to come.
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
+            ray.init(num_cpus=cores, include_dashboard=False)
         else:
             ray.init(address=address)
     except ConnectionError as error:
