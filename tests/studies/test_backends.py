@@ -236,7 +236,7 @@ def is_alive(pid: int) -> bool:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_a_study_that_is_killed_leaves_no_workers_and_ends_with_the_same_table_when_started_again(tmp_path):
-    asked = {**GRID, "timesteps": 3_000, "checkpoint_every": 32, "algo_kwargs": {"n_steps": 16, "n_epochs": 1}}
+    asked = {**GRID, "timesteps": 640, "checkpoint_every": 128, "algo_kwargs": {"n_steps": 16, "n_epochs": 1}}
     config = CompareConfig(**asked, folder=tmp_path / "killed")
     made = f"CompareConfig(**{asked}, folder=Path({str(config.folder)!r}), jobs=2)"
     program = f"from pathlib import Path; from memagents.studies.comparison import *; compare({made})"

@@ -98,7 +98,9 @@ def saving_before_requeue() -> Iterator[None]:
     """
     number = preemption_signal()
     requeue = signal.getsignal(number)
-    assert callable(requeue), "submitit has installed its handler"
+    if not callable(requeue):  # submitit's cluster "debug" has no queue
+        yield
+        return
     is_preempted = False
 
     def ask_to_stop(number: int, frame: FrameType | None) -> None:
