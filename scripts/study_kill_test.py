@@ -58,8 +58,8 @@ scores are {tables}.
    random moments; started again at once each time its own process was gone, {starts} times in all. {resumed} runs were
    taken up from a checkpoint. After the study's process was killed, its workers were gone within {orphans:.1f} seconds.
 3. Ray: two nodes on this machine with one core each, behind a token. When {node}, its raylet got SIGKILL, and its
-   worker did not. {resumed_on_ray} of the runs were taken up from a checkpoint by the other node; a worker that outlives
-   its raylet long enough finishes its run instead.
+   worker did not. {resumed_on_ray} of the runs were taken up from a checkpoint by the other node; a worker that
+   outlives its raylet long enough finishes its run instead.
 
 {table}
 
