@@ -42,14 +42,25 @@ def resume(run: tyro.conf.Positional[Path]) -> int:
     return 0
 
 
-def compare(config: Annotated[CompareConfig, tyro.conf.arg(name="")]) -> int:
+def compare(
+    config: Annotated[CompareConfig, tyro.conf.arg(name="")],
+    only_print: Annotated[bool, tyro.conf.arg(name="print")] = False,
+) -> int:
     """Train a grid of agents: environments x memories x algorithms x seeds.
 
     `compare STUDY.yaml` (or STUDY.py) takes the study from a file; flags after it change what the file says.
+
+    Args:
+        config: The study.
+        only_print: Train nothing, but print the command of each run that is not finished, for whatever starts them.
     """
-    from memagents.studies.comparison import compare
+    from memagents.studies.backends.printing import command
+    from memagents.studies.comparison import cells, compare, unfinished
     from memagents.studies.report import print_report
 
+    if only_print:
+        print("\n".join(map(command, unfinished(cells(config)))))
+        return 0
     study = compare(config)
     if study.runs:
         print_report(study.runs)
@@ -220,8 +231,11 @@ def from_files(arguments: list[str]) -> dict[str, Callable[..., int]]:
 
     study = load_study(Path(arguments.pop(1)))
 
-    def compare_study(config: Annotated[CompareConfig, tyro.conf.arg(name="")] = study) -> int:
-        return compare(config)
+    def compare_study(
+        config: Annotated[CompareConfig, tyro.conf.arg(name="")] = study,
+        only_print: Annotated[bool, tyro.conf.arg(name="print")] = False,
+    ) -> int:
+        return compare(config, only_print)
 
     compare_study.__doc__ = compare.__doc__
     return {"compare": compare_study}

@@ -111,3 +111,7 @@ class CheckpointWriteError(CheckpointError):
 
 class RunInUseError(MemagentsError, ValueError):
     """Another process writes to this run folder."""
+
+
+class MissingExtraError(MemagentsError, ImportError):
+    """What was asked for needs a package that is not installed; the message has the command that installs it."""

@@ -23,6 +23,7 @@ from memagents.runs.config import TrainConfig, cell_folder
 from memagents.runs.models import build_env
 from memagents.runs.results import RunResult
 from memagents.runs.sizes import TOLERANCE, parameters, with_size
+from memagents.studies.backends import local
 from memagents.studies.comparison import is_finished, train_cells
 from memagents.studies.curves import draw_small_multiples
 from memagents.studies.report import print_report, write_report
@@ -177,7 +178,7 @@ def main() -> int:
         planned = cells(task, options)
         if options.report_only:
             planned = [cell for cell in planned if is_finished(cell)]
-        study = train_cells(planned, RUNS / task.name, options.jobs)
+        study = train_cells(planned, RUNS / task.name, local(options.jobs))
         runs[task.name] = study.runs
         if study.runs:
             print_report(study.runs)

@@ -15,6 +15,7 @@ import numpy as np
 from memagents.encoders import list_encoders
 from memagents.runs.config import TrainConfig
 from memagents.runs.results import RunResult
+from memagents.studies.backends import local
 from memagents.studies.comparison import train_cells
 from memagents.studies.origins import distinct, origins
 from memagents.studies.report import csv_line
@@ -83,7 +84,7 @@ def show(scores: Sequence[float]) -> str:
 
 
 def main() -> int:
-    study = train_cells(cells(), RUNS, jobs=2)
+    study = train_cells(cells(), RUNS, local(jobs=2))
     RESULTS.mkdir(parents=True, exist_ok=True)
     episodes = " or ".join(distinct(len(run.evaluation.returns) for run in study.runs))
     origin = "\n".join(f"- {name}: {', '.join(values)}" for name, values in origins(study.runs).items())

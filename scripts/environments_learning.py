@@ -23,6 +23,7 @@ from memagents_envs import FAMILIES, BatchedEnv
 from memagents.runs.config import TrainConfig
 from memagents.runs.provenance import provenance
 from memagents.runs.results import RunResult
+from memagents.studies.backends import local
 from memagents.studies.comparison import train_cells
 
 SETTINGS: dict[str, Any] = {"learning_rate": 1e-3}
@@ -174,7 +175,7 @@ def main() -> int:
     options = tyro.cli(Options, description=__doc__)
     rows = [row for family in options.families for row in without_learning(family, options.episodes)]
     declared = {row["family"]: row for row in rows}
-    study = train_cells(cells(options), options.runs, jobs=options.jobs)
+    study = train_cells(cells(options), options.runs, local(options.jobs))
     rows += [of_run(run, declared) for run in study.runs]
     about = {name: str(value) for name, value in provenance().items()}
     names = list(dict.fromkeys(name for row in rows for name in row if name not in ORIGIN))

@@ -1,19 +1,17 @@
 """A grid of runs: environments x memories x algorithms x seeds."""
 
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from memagents.runs.config import TrainConfig
 from memagents.runs.folder import RunFolder
 from memagents.runs.results import RunResult
-from memagents.runs.training import train
 from memagents.runs.validation import check_config
+from memagents.studies.backends import Backend, choose
 from memagents.studies.config import CompareConfig
 from memagents.studies.planning import cells
 from memagents.studies.report import write_report
-from memagents.studies.workers import Outcome, in_processes
 
 __all__ = ["CompareConfig", "Study", "cells", "compare", "train_cells"]
 
@@ -40,27 +38,28 @@ def compare(config: CompareConfig) -> Study:
 
     Raises:
         ValueError: for a cell that cannot work, before the first one starts.
+        MissingExtraError: if the backend's package is not installed.
     """
-    return train_cells(cells(config), config.folder, config.jobs)
+    return train_cells(cells(config), config.folder, choose(config))
 
 
-def train_cells(planned: list[TrainConfig], folder: Path, jobs: int) -> Study:
+def train_cells(planned: list[TrainConfig], folder: Path, backend: Backend) -> Study:
     """`compare` for a list of runs that need not form a grid, each with its own run folder.
 
     Args:
         planned: the runs, in the order in which the report shows them.
         folder: where the report goes.
-        jobs: runs at a time.
+        backend: where they take place, such as `local(jobs=2)` of `memagents.studies.backends`.
 
     Raises:
         ValueError: for a run that cannot work, before the first one starts.
     """
-    unfinished = [cell for cell in planned if not is_finished(cell)]
-    if skipped := len(planned) - len(unfinished):
+    # The first seed of everything, then the second: a study that is stopped early can be reported all the same.
+    todo = sorted(unfinished(planned), key=lambda cell: cell.seed)
+    if skipped := len(planned) - len(todo):
         say(f"{skipped} of {len(planned)} runs are finished already")
     failures = {}
-    outcomes = one_by_one(unfinished) if jobs == 1 else in_processes(unfinished, jobs)
-    for number, (cell, failure) in enumerate(outcomes, start=skipped + 1):
+    for number, (cell, failure) in enumerate(backend(todo) if todo else (), start=skipped + 1):
         say(f"[{number}/{len(planned)}] {cell.run_folder}: {failure or describe(RunResult.load(cell.run_folder))}")
         if failure is not None:
             failures[cell.run_folder] = failure
@@ -70,20 +69,15 @@ def train_cells(planned: list[TrainConfig], folder: Path, jobs: int) -> Study:
     return Study(folder, runs, failures)
 
 
+def unfinished(planned: list[TrainConfig]) -> list[TrainConfig]:
+    """The runs that are still to be trained; raises ValueError if one cannot be."""
+    return [cell for cell in planned if not is_finished(cell)]
+
+
 def is_finished(cell: TrainConfig) -> bool:
     """Whether a cell was trained before; raises ValueError if it cannot be trained."""
     check_config(cell)
     return RunFolder(cell.run_folder).holds_finished(cell)
-
-
-def one_by_one(cells: list[TrainConfig]) -> Iterator[Outcome]:
-    """Trains cells in this process."""
-    for cell in cells:
-        try:
-            train(cell)
-            yield cell, None
-        except Exception as error:
-            yield cell, f"failed, {type(error).__name__}: {error}"
 
 
 def describe(result: RunResult) -> str:

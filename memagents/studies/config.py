@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import tyro
 
-from memagents.runs.config import Algorithm, Settings
+from memagents.runs.config import Algorithm, Arguments, Settings
 
 AXES = ("env", "memory", "algo")
 """What a grid is made of, besides seeds."""
@@ -42,13 +42,31 @@ class Grid:
     as `{"memory": {"gtrxl": {"algo_kwargs": {"learning_rate": 1e-4}}}}`. All else is the same for all."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """Where runs take place, and how many at a time: nothing that changes their results."""
+
+    jobs: int = 1
+    """Runs at a time on this machine; more than one share the cores evenly, each in a process of its own. A cluster
+    decides for itself."""
+
+    backend: Literal["local", "ray", "slurm"] = "local"
+    """Processes of this machine, tasks of a Ray cluster, or Slurm jobs; all machines of a cluster must share the study
+    folder. Runs of clusters compute with one thread each, or with `threads`."""
+
+    ray_address: str | None = None
+    """A running Ray cluster: `auto` for the one on this machine, or `host:port`. By default Ray is started here, for
+    the study alone, with `jobs` runs at a time."""
+
+    slurm: Arguments = field(default_factory=dict)
+    """Parameters of the Slurm jobs, as submitit names them, such as partition=long timeout_min=600 mem_gb=8
+    array_parallelism=20."""
+
+
 # The bases stand in this order so that the flags of `Grid` lead the help.
 @dataclass(frozen=True, kw_only=True)
-class CompareConfig(Settings, Grid):
+class CompareConfig(Settings, Execution, Grid):
     """A study: one run for each combination of environment, memory, algorithm and seed."""
 
     folder: Path = Path("runs/comparison")
     """Study folder: a run folder for each run, report.html, table.md, runs.csv, curves.png and curves.svg."""
-
-    jobs: int = 1
-    """Runs at a time; more than one share the cores evenly, each in a process of its own."""
