@@ -14,10 +14,12 @@ import pytest
 
 from memagents.encoders import list_encoders
 from memagents.errors import DamagedFileError
+from memagents.memories.registry import list_memories
 from memagents.runs.models import build_env
 from memagents.runs.sizes import of_wanted_size
 from memagents.runs.validation import check_config
 from memagents.studies.comparison import cells
+from memagents.studies.files import load_study
 
 SCRIPTS = sorted((Path(__file__).parents[1] / "scripts").glob("*.py"))
 
@@ -52,6 +54,18 @@ def test_backbones_are_compared_at_equal_size_and_within_the_budget(monkeypatch)
         assert of_wanted_size(planned[0], env).memory_kwargs == {"hidden_size": 128}
     for cell in planned:
         check_config(cell)
+
+
+def test_the_studies_whose_results_are_kept_can_be_run_and_have_seeds_enough():
+    studies = {file.stem: load_study(file) for file in (SCRIPTS[0].parent / "studies").iterdir()}
+    for name, study in studies.items():
+        assert study.folder == Path("results") / name
+        assert study.seeds >= 3
+        assert cells(study)  # which checks every run
+    question = studies["which_memory"]
+    assert set(question.memory) == set(list_memories())
+    assert len(question.env) == 6
+    assert question.match_parameters is not None
 
 
 def test_every_encoder_is_run_without_a_memory_and_with_one(monkeypatch):
