@@ -18,7 +18,7 @@ VALUES = 1_000_000
 """Numbers that a page may hold; each takes less than three bytes."""
 
 HOW_TO_READ = (
-    "A column is a step of the episode, and the black frame is around the step that is shown. Grey is 0; the stronger "
+    "A column is a step of the episode, and a frame is around the step that is shown. Grey is 0; the stronger "
     "the blue, the more; orange is below 0. Point at a cell for its value; click on it, move the slider or press the "
     "arrow keys to go to a step."
 )
@@ -104,9 +104,10 @@ def section(replay: Replay, place: int, panels: Sequence[Panel]) -> Markup:
 
 
 def memory(panels: Sequence[Panel]) -> list[Markup]:
-    """The panels of a memory; those that tell less are folded away."""
-    first, rest = figures(panels[:MAIN]), panels[MAIN:]
-    return [first, *([folded(f"All else it tells ({len(rest)})", figures(rest))] if rest else [])]
+    """The panels of a memory; those that tell less are folded away, if there are others."""
+    telling = [panel for panel in panels if not panel.across or panel.name == "memory"][:MAIN] or list(panels)
+    rest = [panel for panel in panels if panel not in telling]
+    return [figures(telling), *([folded(f"All else it tells ({len(rest)})", figures(rest))] if rest else [])]
 
 
 def figures(panels: Sequence[Panel]) -> Markup:

@@ -19,7 +19,7 @@ MANY = 64
 """Components of an observation, or actions, that are still shown one by one."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Panel:
     """One quantity of one episode.
 

@@ -10,6 +10,7 @@ const state = { episode: 0, step: 0, timer: null };
 const LEFT = 88; // room for the names of rows
 const BELOW = 20; // and for the numbers of steps
 const TOP = 4;
+const HEAD = 16; // and for the name of a group, above it
 
 const here = () => episodes[state.episode];
 const figures = () => [...sections[state.episode].querySelectorAll(".plot")];
@@ -53,13 +54,15 @@ function palette() {
 
 function layout(panel, width) {
   const { groups, rows, columns } = grid(panel);
-  const gaps = 6 * (groups - 1);
   const lines = groups * rows;
-  const least = panel.names.length ? 13 : lines <= 40 ? 6 : 1;
-  const height = Math.max(least, Math.min(16, Math.floor(220 / lines)) || Math.max(0.25, 220 / lines));
+  const least = panel.names.length ? 13 : lines <= 40 ? 7 : 0.25;
+  const height = Math.max(least, Math.min(16, Math.max(220 / lines, 90 / rows)));
   const inside = width - LEFT - 8;
   const cell = panel.across ? Math.min(14, inside / columns) : inside / columns;
-  return { groups, rows, columns, height, cell, top: (group) => TOP + group * (rows * height + 6), bottom: TOP + lines * height + gaps };
+  const head = groups > 1 && rows > 1 ? HEAD : 0;
+  const gap = groups > 1 && rows === 1 ? 1 : 0;
+  const top = (group) => TOP + head + group * (rows * height + head + gap);
+  return { groups, rows, columns, height, cell, head, top, bottom: top(groups - 1) + rows * height };
 }
 
 function paint(plot) {
@@ -117,13 +120,14 @@ function label(context, panel, form, colours) {
   context.textBaseline = "middle";
   context.textAlign = "right";
   for (let group = 0; group < form.groups; group++) {
+    if (form.head) heading(context, panel.groups[group], form.top(group) - form.head / 2);
     const every = Math.ceil(13 / form.height);
-    const one = form.rows === 1 || every > form.rows / 2;
+    const one = form.rows === 1 || every > form.rows;
     for (let row = 0; row < form.rows && !one; row += every) {
       const name = panel.names[row] ?? (panel.rows ? `${panel.rows} ${row}` : "");
       context.fillText(short(name), LEFT - 6, form.top(group) + (row + 0.5) * form.height);
     }
-    if (one) context.fillText(short(panel.groups[group] || panel.names[0] || ""), LEFT - 6, form.top(group) + (form.rows * form.height) / 2);
+    if (one && !form.head) context.fillText(short(panel.groups[group] || panel.names[0] || ""), LEFT - 6, form.top(group) + (form.rows * form.height) / 2);
   }
   context.textAlign = "center";
   const every = Math.ceil(30 / form.cell);
@@ -132,6 +136,12 @@ function label(context, panel, form, colours) {
   }
   context.textAlign = "right";
   context.fillText(panel.across ? short(panel.across) : "step", LEFT - 6, form.bottom + 11);
+}
+
+function heading(context, name, y) {
+  context.textAlign = "left";
+  context.fillText(name, LEFT, y);
+  context.textAlign = "right";
 }
 
 const short = (name) => (name.length > 13 ? `${name.slice(0, 12)}\u2026` : name);
@@ -164,8 +174,8 @@ function peak(plot) {
     }
   }
   const alone = groups * rows === 1 && !panel.across;
-  const where = best.group === undefined || alone ? "" : `${place(panel, best.group, best.row, best.column)} `;
-  plot.parentElement.querySelector(".peak").textContent = `${alone ? "Now" : "Now most:"} ${where}${written(best.value)}`;
+  const most = best.group === undefined || alone ? written(best.value) : `${place(panel, best.group, best.row, best.column)} (${written(best.value)})`;
+  plot.parentElement.querySelector(".peak").textContent = `Now${alone ? "" : " most"}: ${most}`;
 }
 
 function show() {
@@ -258,7 +268,7 @@ function cellAt(plot, event) {
   const box = plot.querySelector("canvas").getBoundingClientRect();
   const [x, y] = [event.clientX - box.left - LEFT, event.clientY - box.top];
   const column = Math.floor(x / form.cell);
-  const group = Math.floor((y - TOP) / (form.rows * form.height + 6));
+  const group = Array.from({ length: form.groups }, (_, i) => i).findLast((i) => y >= form.top(i)) ?? -1;
   const row = Math.floor((y - form.top(group)) / form.height);
   const inside = column >= 0 && column < form.columns && group >= 0 && group < form.groups && row >= 0 && row < form.rows;
   return inside ? { panel, group, row, column, left: x < box.width / 2 } : null;

@@ -42,4 +42,4 @@ def of_attention(attention: Panel) -> Iterator[str]:
     who = attention.groups[group] or "it"
     yield f"At step {last}, the last, {who} looks back to step {step} most ({back[group, step]:.2f})."
     if len(attention.groups) > 1:
-        yield f"On average over {len(attention.groups)} of them, step {step} gets {total:.2f} of the attention there."
+        yield f"In the mean over all {len(attention.groups)} of its kind, step {step} gets {total:.2f} there."

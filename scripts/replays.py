@@ -1,0 +1,201 @@
+"""Can one see a DNC store the cue of the T-maze and read it at the junction, and a GTrXL look back to the first step?
+
+Trains both with PPO as `scripts/backbones.py` does, but of their own sizes. The DNC gets few slots, so that they can be
+told apart, and a feed-forward controller, which keeps nothing itself: the cue has to go through the memory. The GTrXL's
+window is longer than an episode. Runs go to `runs/replay`, where they can be interrupted and taken up again; the pages
+go to `results/replay`, with a picture of each if there is a Chromium to take it.
+"""
+
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+
+from memagents.runs.config import TrainConfig
+from memagents.runs.provenance import provenance
+from memagents.runs.replay import Episode, Replay, play
+from memagents.runs.results import RunResult
+from memagents.runs.training import train
+from memagents.studies.replay_page import page
+from memagents.studies.replay_page.panels import of_memory
+from memagents.studies.replay_page.summary import summary
+
+RUNS = Path("runs/replay")
+CORRIDOR = 10
+WANTED = 0.95
+"""Success rate of an agent that is worth looking at."""
+
+MEMORIES: dict[str, dict[str, Any]] = {
+    "dnc": {"hidden_size": 64, "memory_size": 8, "word_size": 8, "num_reads": 1, "controller": "feedforward"},
+    "gtrxl": {"window": 16},
+}
+"""What is trained, with the options of the memories."""
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+WINDOW = "1280,1500"
+"""Width and height of a picture."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is shown."""
+
+    memories: tuple[str, ...] = tuple(MEMORIES)
+    """Names of memories."""
+
+    episodes: int = 4
+    """Episodes on each page."""
+
+    counted: int = 100
+    """Episodes that the figures in the README are about."""
+
+    seed: int = 0
+    """Of the training."""
+
+    timesteps: int = 120_000
+    """Environment steps of the training."""
+
+    folder: Path = Path("results/replay")
+    """Where the pages go."""
+
+
+def config(memory: str, options: Options) -> TrainConfig:
+    """One run."""
+    return TrainConfig(
+        env="memagents_envs:MemAgents/TMaze-v0",
+        env_kwargs={"corridor_length": CORRIDOR},
+        memory=memory,
+        memory_kwargs=MEMORIES[memory],
+        n_envs=32,
+        timesteps=options.timesteps,
+        threads=1,
+        seed=options.seed,
+        checkpoint_every=20_000,
+        folder=RUNS / f"{memory}-seed{options.seed}",
+    )
+
+
+def findings(replay: Replay) -> dict[str, float]:
+    """What a page shows of a few episodes, counted over many."""
+    found = [of_slots(e) if "read_weights" in e.memory else of_attention(e) for e in replay.episodes]
+    return {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+
+
+def of_slots(episode: Episode) -> dict[str, float]:
+    """Whether the slot that is read at the junction is one that was written at the sign."""
+    writes, reads = episode.memory["write_weights"], episode.memory["read_weights"][-1].max(0)
+    slot = reads.argmax()
+    return {
+        "weight of the slot that is read most at the last step": reads[slot],
+        "share of episodes in which no step wrote more to that slot than step 0": float(writes[:, slot].argmax() == 0),
+        "weight that step 0 wrote to that slot with": writes[0, slot],
+        "most that any later step wrote to that slot with": writes[1:, slot].max(),
+        "overlap of where step 0 wrote and where the last step reads (sum of products)": float(writes[0] @ reads),
+    }
+
+
+def of_attention(episode: Episode) -> dict[str, float]:
+    """How much of the attention at the junction goes to the sign."""
+    attention = episode.memory["attention"]  # [T, L, K, W + 1], the present step last
+    last = len(attention) - 1
+    first = attention[-1, :, :, attention.shape[-1] - 1 - last]
+    return {
+        **{
+            f"attention of layer {i} to step 0 at the last step, mean over heads": h.mean() for i, h in enumerate(first)
+        },
+        "attention to step 0 at the last step, the head with most of it": first.max(),
+        "what even attention would give to each step": 1 / (last + 1),
+    }
+
+
+def picture(path: Path, step: int) -> bool:
+    """Takes a picture of a page at a step of its first episode, if there is a browser."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        return False
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        options = ["--headless=new", "--disable-gpu", "--hide-scrollbars", "--no-sandbox", f"--user-data-dir={profile}"]
+        target = [f"--screenshot={path.with_suffix('.png').resolve()}", f"--window-size={WINDOW}"]
+        address = f"{path.resolve().as_uri()}#episode=1&step={step}"
+        subprocess.run([browser, *options, *target, address], check=True, capture_output=True, timeout=120)
+    return path.with_suffix(".png").exists()
+
+
+def show(result: RunResult, options: Options) -> str:
+    """Writes the page of a run, and tells what is to be seen on it."""
+    memory = result.config.memory
+    replay = play(result, episodes=options.episodes)
+    path = options.folder / f"{memory}.html"
+    path.write_text(page(replay), encoding="utf-8")
+    shown = picture(path, len(replay.episodes[0].actions) - 1)
+    settings = ", ".join(f"{name} {value}" for name, value in result.config.memory_kwargs.items())
+    lines = [
+        f"## {memory}",
+        "",
+        f"{settings}; {result.evaluation.describe()}. The page: [{path.name}]({path.name}).",
+        "",
+        *([f"![The first episode at its last step]({memory}.png)", ""] if shown else []),
+        "The episodes on it:",
+        "",
+        *(f"- {' '.join(summary(of_memory(replay, episode)))}" for episode in replay.episodes),
+        "",
+        f"Over {options.counted} episodes, in the mean:",
+        "",
+        "| | |",
+        "|:--|--:|",
+        *(f"| {name} | {value:.2f} |" for name, value in findings(play(result, episodes=options.counted)).items()),
+        "",
+    ]
+    if result.score < WANTED:
+        lines += [f"**Below the success rate of {WANTED} that was wanted.**", ""]
+    return "\n".join(lines)
+
+
+README = """# Replay
+
+*Can one see a DNC store the cue of the T-maze (corridor {corridor}) and read it at the junction, and a GTrXL look back
+to the first step?*
+
+Each page is one file that fetches nothing, as `memagents replay RUN` writes them: open it in a browser. It shows the
+last model on episodes that it was not trained on. At step 0 the sign is seen, the last step is the junction.
+
+{sections}
+What this does not show: that other seeds, tasks or sizes do it in the same way; one agent of each was trained, with
+settings chosen so that the picture can be read. Weights say where a memory is written and read, not what is in there,
+nor that the agent would fail without it. The DNC's controller is feed-forward; an LSTM, which is the default, can keep
+the cue in its own cell.
+
+{origin}
+"""
+
+
+def origin(results: list[RunResult]) -> str:
+    """Where the pages and the runs come from."""
+    trained = [f"{r.config.memory} at {r.record['commit']} (modified: {r.record['modified']})" for r in results]
+    told = {
+        **provenance(),
+        "trained": "; ".join(trained),
+        "training seed": ", ".join(str(r.config.seed) for r in results),
+        "steps": ", ".join(f"{r.record['timesteps']:,}" for r in results),
+        "torch_threads": 1,
+    }
+    return "\n".join(f"- {name}: {value}" for name, value in told.items())
+
+
+def main() -> None:
+    options = tyro.cli(Options, description=__doc__)
+    results = [train(config(memory, options)) for memory in options.memories]
+    options.folder.mkdir(parents=True, exist_ok=True)
+    sections = "\n".join(show(result, options) for result in results)
+    text = README.format(corridor=CORRIDOR, sections=sections, origin=origin(results))
+    (options.folder / "README.md").write_text(text, encoding="utf-8")
+    print(f"open {options.folder / 'README.md'}")
+
+
+if __name__ == "__main__":
+    main()
