@@ -36,6 +36,9 @@ MEMORIES: dict[str, dict[str, Any]] = {
 }
 """What is trained, with the options of the memories."""
 
+TIMESTEPS = {"dnc": 100_000, "gtrxl": 120_000}
+"""Environment steps of the training."""
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 WINDOW = "1280,1500"
 """Width and height of a picture."""
@@ -57,9 +60,6 @@ class Options:
     seed: int = 0
     """Of the training."""
 
-    timesteps: int = 120_000
-    """Environment steps of the training."""
-
     folder: Path = Path("results/replay")
     """Where the pages go."""
 
@@ -72,7 +72,7 @@ def config(memory: str, options: Options) -> TrainConfig:
         memory=memory,
         memory_kwargs=MEMORIES[memory],
         n_envs=32,
-        timesteps=options.timesteps,
+        timesteps=TIMESTEPS[memory],
         threads=1,
         seed=options.seed,
         checkpoint_every=20_000,
