@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import tyro
 
+from memagents.errors import CheckpointError
 from memagents.runs.config import TrainConfig
 from memagents.runs.provenance import provenance
 from memagents.runs.replay import Episode, Replay, play
@@ -36,8 +37,11 @@ MEMORIES: dict[str, dict[str, Any]] = {
 }
 """What is trained, with the options of the memories."""
 
-TIMESTEPS = {"dnc": 100_000, "gtrxl": 120_000}
-"""Environment steps of the training."""
+TASK = (
+    "A road sign at step 0 says where the goal is at the end of the corridor: 0 1 1 is north, 1 1 0 is south. On the "
+    "way 1 0 1 is seen, and at the junction, the last step, 0 1 0: whoever turns the right way there remembers."
+)
+"""What a reader must know."""
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 WINDOW = "1280,1500"
@@ -72,7 +76,7 @@ def config(memory: str, options: Options) -> TrainConfig:
         memory=memory,
         memory_kwargs=MEMORIES[memory],
         n_envs=32,
-        timesteps=TIMESTEPS[memory],
+        timesteps=120_000,
         threads=1,
         seed=options.seed,
         checkpoint_every=20_000,
@@ -80,10 +84,26 @@ def config(memory: str, options: Options) -> TrainConfig:
     )
 
 
-def findings(replay: Replay) -> dict[str, float]:
-    """What a page shows of a few episodes, counted over many."""
-    found = [of_slots(e) if "read_weights" in e.memory else of_attention(e) for e in replay.episodes]
-    return {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+def trained(config: TrainConfig) -> RunResult:
+    """The run; a finished one is taken as it is, and tells its own settings."""
+    try:
+        return RunResult.load(config.run_folder)
+    except (ValueError, CheckpointError):
+        return train(config)
+
+
+def findings(replay: Replay) -> str:
+    """What a page shows of a few episodes, counted over many; by sign, for the agent need not treat both alike."""
+    found: dict[str, list[dict[str, float]]] = {"north": [], "south": []}
+    for episode in replay.episodes:
+        told = of_slots(episode) if "read_weights" in episode.memory else of_attention(episode)
+        found["south" if episode.observations[0, 0] else "north"].append(told)
+    head = " | ".join(f"{sign} ({len(episodes)} episodes)" for sign, episodes in found.items())
+    rows = [
+        f"| {name} | " + " | ".join(f"{np.mean([one[name] for one in each]):.2f}" for each in found.values()) + " |"
+        for name in found["north"][0]
+    ]
+    return "\n".join([f"| in the mean, where the sign says | {head} |", "|:--|--:|--:|", *rows])
 
 
 def of_slots(episode: Episode) -> dict[str, float]:
@@ -92,10 +112,12 @@ def of_slots(episode: Episode) -> dict[str, float]:
     slot = reads.argmax()
     return {
         "weight of the slot that is read most at the last step": reads[slot],
-        "share of episodes in which no step wrote more to that slot than step 0": float(writes[:, slot].argmax() == 0),
+        "share of episodes in which step 0 wrote more to that slot than any other step": float(
+            writes[:, slot].argmax() == 0
+        ),
         "weight that step 0 wrote to that slot with": writes[0, slot],
         "most that any later step wrote to that slot with": writes[1:, slot].max(),
-        "overlap of where step 0 wrote and where the last step reads (sum of products)": float(writes[0] @ reads),
+        "what reading all slots alike would give to each": 1 / len(reads),
     }
 
 
@@ -131,7 +153,7 @@ def show(result: RunResult, options: Options) -> str:
     memory = result.config.memory
     replay = play(result, episodes=options.episodes)
     path = options.folder / f"{memory}.html"
-    path.write_text(page(replay), encoding="utf-8")
+    path.write_text(page(replay, TASK), encoding="utf-8")
     shown = picture(path, len(replay.episodes[0].actions) - 1)
     settings = ", ".join(f"{name} {value}" for name, value in result.config.memory_kwargs.items())
     lines = [
@@ -144,11 +166,7 @@ def show(result: RunResult, options: Options) -> str:
         "",
         *(f"- {' '.join(summary(of_memory(replay, episode)))}" for episode in replay.episodes),
         "",
-        f"Over {options.counted} episodes, in the mean:",
-        "",
-        "| | |",
-        "|:--|--:|",
-        *(f"| {name} | {value:.2f} |" for name, value in findings(play(result, episodes=options.counted)).items()),
+        findings(play(result, episodes=options.counted)),
         "",
     ]
     if result.score < WANTED:
@@ -189,7 +207,7 @@ def origin(results: list[RunResult]) -> str:
 
 def main() -> None:
     options = tyro.cli(Options, description=__doc__)
-    results = [train(config(memory, options)) for memory in options.memories]
+    results = [trained(config(memory, options)) for memory in options.memories]
     options.folder.mkdir(parents=True, exist_ok=True)
     sections = "\n".join(show(result, options) for result in results)
     text = README.format(corridor=CORRIDOR, sections=sections, origin=origin(results))

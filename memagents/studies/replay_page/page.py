@@ -1,8 +1,10 @@
 """The page: for each episode a player, what the agent saw and did, and what its memory held, all on one time axis."""
 
+import shlex
 from collections.abc import Sequence
+from dataclasses import fields
 
-from memagents.runs.config import short_name
+from memagents.runs.config import TrainConfig, short_name
 from memagents.runs.replay import LONGEST, Replay
 from memagents.studies.origins import origins
 from memagents.studies.pages.document import document, read
@@ -26,12 +28,20 @@ SEES = "Seen and done"
 HOLDS = "What the memory held"
 HOLDS_NOTHING = "This memory holds nothing from one step to the next."
 
+NOT_SETTINGS = ("folder", "log", "checkpoint_every")
+"""Fields of a configuration that change nothing in the agent."""
+
 MAIN = 6
 """Panels of a memory that are not folded away."""
 
 
-def page(replay: Replay) -> str:
-    """The page as HTML."""
+def page(replay: Replay, note: str = "") -> str:
+    """The page as HTML.
+
+    Args:
+        replay: what it shows.
+        note: what a reader must know of the task, if anything.
+    """
     config = replay.result.config
     drawn, left_out = fitting([[*of_episode(replay, e), *of_memory(replay, e)] for e in replay.episodes])
     shown = [section(replay, i, drawn[i]) for i in range(len(replay.episodes))]
@@ -39,7 +49,7 @@ def page(replay: Replay) -> str:
     return document(
         kicker="memagents replay",
         title=f"What {config.memory} remembers in {short_name(config.env)}",
-        lead=about(replay),
+        lead=f"{about(replay)} {note}".strip(),
         body=joined(
             element("div", player(replay), element("div", *shown, class_="episodes"), class_="replay"),
             limits(replay, left_out),
@@ -120,7 +130,7 @@ def figure(panel: Panel) -> Markup:
     caption = element(
         "figcaption",
         element("h3", panel.title),
-        element("p", panel.meaning, " ", element("span", class_="peak")),
+        element("p", f"{panel.meaning} {panel.scale()} ", element("span", class_="peak")),
     )
     plot = element(
         "div",
@@ -150,7 +160,7 @@ def limits(replay: Replay, left_out: Sequence[str]) -> Markup:
 def origin(replay: Replay) -> Markup:
     """The run, and the seed of these episodes."""
     found = origins([replay.result])
-    command = element("pre", element("code", found.pop("command")[0]))
+    found.pop("command")  # which may be a script's
     plain = {name: found.pop(name)[0] for name in ("steps", "seeds", "commit", "hardware")}
     versions = ", ".join(f"{name} {values[0]}" for name, values in found.items())
     return element(
@@ -158,7 +168,7 @@ def origin(replay: Replay) -> Markup:
         element("h2", "How it was made"),
         facts(
             [
-                ("trained by", command),
+                ("to train it again", element("pre", element("code", command(replay.result.config)))),
                 *plain.items(),
                 ("versions", versions),
                 ("seed of these episodes", str(replay.seed)),
@@ -166,3 +176,19 @@ def origin(replay: Replay) -> Markup:
             ]
         ),
     )
+
+
+def command(config: TrainConfig) -> str:
+    """A command line that trains as this run was trained; settings that are the defaults are left out."""
+    words = ["memagents", "train"]
+    for field in fields(config):
+        value = getattr(config, field.name)
+        default = field.default_factory() if callable(field.default_factory) else field.default
+        if value == default or field.name in NOT_SETTINGS:
+            continue
+        words.append(f"--{field.name.replace('_', '-')}")
+        if isinstance(value, dict):
+            words += [f"{name}={entry}" for name, entry in value.items()]
+        elif value is not True:
+            words.append(str(value))
+    return shlex.join(words)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from memagents.runs.replay import Episode, Replay
-from memagents.studies.replay_page.quantities import COUNTERS, KNOWN, SHARE, Quantity, quantity
+from memagents.studies.replay_page.quantities import COUNTERS, KNOWN, Quantity, quantity
 from memagents.studies.wording import number
 
 MANY = 64
@@ -32,8 +32,8 @@ class Panel:
         rows: what a row is, such as a slot.
         names: of the rows; empty where they are numbered.
         across: what a column of a picture is; empty over time.
-        low: the value of the palest cell.
-        high: that of the strongest. If `low` is below zero, zero is the palest and both ends are strong.
+        low: the least of the values, or 0.
+        high: the most of them, or 0; the larger of the two without their signs is drawn strongest.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Panel:
         leading, axes = values.shape[1:-shown], known.axes[:-shown]
         places = product(*(range(length) for length in leading))
         groups = tuple(", ".join(f"{a} {i}" for a, i in zip(axes, place, strict=True) if a) for place in places)
-        low, high = known.bounds or (min(0.0, float(values.min())), max(0.0, float(values.max())))
+        low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
         return cls(
             name=name,
             title=known.title,
@@ -68,6 +68,10 @@ class Panel:
             low=low,
             high=high if high > low else low + 1.0,
         )
+
+    def scale(self) -> str:
+        """What the strongest colour stands for."""
+        return f"Strongest: {number(max(-self.low, self.high))}." if self.values.any() else ""
 
     def place(self, index: Sequence[int]) -> str:
         """An entry of one step in words: `head 1, slot 3`."""
@@ -119,7 +123,7 @@ def of_episode(replay: Replay, episode: Episode) -> Iterator[Panel]:
     if weighed is not None and weighed.shape[1] <= MANY:
         chosen = chosen if len(chosen) == weighed.shape[1] else ()
         words = "How likely it holds each action to be right; it takes the likeliest."
-        yield Panel.of("action", Quantity("It does", words, ("action",), SHARE, names=chosen), weighed)
+        yield Panel.of("action", Quantity("It does", words, ("action",), names=chosen), weighed)
     elif weighed is None:
         flat = episode.actions.reshape(len(episode.actions), -1)
         yield Panel.of("action", Quantity("It does", "The action.", ("component",)), flat)
@@ -140,7 +144,7 @@ def of_memory(replay: Replay, episode: Episode) -> list[Panel]:
         if known.lag is not None and len(values) <= values.shape[-1] + known.lag:
             values = by_step(values, known.lag)
         elif known.lag is not None:
-            known = Quantity(known.title, known.meaning, (*known.axes[:-1], "place in the window"), known.bounds)
+            known = Quantity(known.title, known.meaning, (*known.axes[:-1], "place in the window"))
         panels.append(Panel.of(name, known, values if values.ndim > 1 else values[:, None]))
     return panels
 
@@ -174,9 +178,9 @@ def components(observations: Any) -> tuple[tuple[str, ...], np.ndarray | None]:
     return (), observations.reshape(len(observations), -1).astype(np.float64)
 
 
-def action_text(replay: Replay, action: np.ndarray) -> str:
+def action_text(replay: Replay, action: Any) -> str:
     """An action in words."""
-    if np.ndim(action) or not np.issubdtype(action.dtype, np.integer):
+    if np.ndim(action) or not np.issubdtype(np.asarray(action).dtype, np.integer):
         return " ".join(number(float(part)) for part in np.ravel(action))
     index = int(action)
     return replay.action_names[index] if index < len(replay.action_names) else f"action {index}"

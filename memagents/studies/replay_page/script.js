@@ -86,7 +86,7 @@ function paint(plot) {
 function paintGroup(context, panel, form, group, colours) {
   const values = valuesOf(panel);
   const { at } = grid(panel);
-  const most = Math.max(Math.abs(panel.low), Math.abs(panel.high));
+  const most = Math.max(-panel.low, panel.high);
   const image = new ImageData(form.columns, form.rows);
   for (let row = 0; row < form.rows; row++) {
     for (let column = 0; column < form.columns; column++) {

@@ -21,13 +21,13 @@ def of_slots(writes: Panel, reads: Panel) -> Iterator[str]:
     last = len(writes.values) - 1
     written = writes.values.max(axis=1)  # [T, N], over heads
     slot = int(written[0].argmax())
-    yield f"At step 0 it writes to slot {slot} ({written[0, slot]:.2f})."
+    yield f"At step 0 it writes to slot {slot} most ({written[0, slot]:.2f})."
     head, slot = np.unravel_index(reads.values[last].argmax(), reads.values[last].shape)
     share, when = reads.values[last, head, slot], int(written[:, slot].argmax())
     of_head = f"{reads.groups[head]}: " if len(reads.groups) > 1 else ""
     yield (
-        f"At step {last}, the last, it reads slot {slot} most ({of_head}{share:.2f}), which was written most at step "
-        f"{when} ({written[when, slot]:.2f})."
+        f"At step {last}, the last, it reads slot {slot} most ({of_head}{share:.2f}, where an even share would be "
+        f"{1 / written.shape[1]:.2f}), which was written most at step {when} ({written[when, slot]:.2f})."
     )
 
 
@@ -40,6 +40,9 @@ def of_attention(attention: Panel) -> Iterator[str]:
     group, step = np.unravel_index(back.argmax(), back.shape)
     total = back[:, step].mean()
     who = attention.groups[group] or "it"
-    yield f"At step {last}, the last, {who} looks back to step {step} most ({back[group, step]:.2f})."
+    yield (
+        f"At step {last}, the last, {who} looks back to step {step} most ({back[group, step]:.2f}, where an even share "
+        f"would be {1 / (last + 1):.2f})."
+    )
     if len(attention.groups) > 1:
         yield f"In the mean over all {len(attention.groups)} of its kind, step {step} gets {total:.2f} there."
