@@ -9,7 +9,7 @@ go to `results/replay`, with a picture of each if there is a Chromium to take it
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from memagents.runs.results import RunResult
 from memagents.runs.training import train
 from memagents.studies.replay_page import page
 from memagents.studies.replay_page.panels import of_memory
+from memagents.studies.replay_page.player import outcome
 from memagents.studies.replay_page.summary import summary
 
 RUNS = Path("runs/replay")
@@ -44,7 +45,7 @@ TASK = (
 """What a reader must know."""
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-WINDOW = "1280,1500"
+WINDOW = "1280,1850"
 """Width and height of a picture."""
 
 
@@ -55,11 +56,8 @@ class Options:
     memories: tuple[str, ...] = tuple(MEMORIES)
     """Names of memories."""
 
-    episodes: int = 4
-    """Episodes on each page."""
-
-    counted: int = 100
-    """Episodes that the figures in the README are about."""
+    episodes: int = 100
+    """Episodes that the figures in the README are about; the first of each sign is on the pages."""
 
     seed: int = 0
     """Of the training."""
@@ -92,13 +90,22 @@ def trained(config: TrainConfig) -> RunResult:
         return train(config)
 
 
+def by_sign(replay: Replay) -> dict[str, list[Episode]]:
+    """The episodes by what the sign says."""
+    return {
+        sign: [episode for episode in replay.episodes if episode.observations[0, 0] == first]
+        for sign, first in (("north", 0), ("south", 1))
+    }
+
+
 def findings(replay: Replay) -> str:
     """What a page shows of a few episodes, counted over many; by sign, for the agent need not treat both alike."""
-    found: dict[str, list[dict[str, float]]] = {"north": [], "south": []}
-    for episode in replay.episodes:
-        told = of_slots(episode) if "read_weights" in episode.memory else of_attention(episode)
-        found["south" if episode.observations[0, 0] else "north"].append(told)
-    head = " | ".join(f"{sign} ({len(episodes)} episodes)" for sign, episodes in found.items())
+    episodes = by_sign(replay)
+    found = {
+        sign: [of_slots(e) if "read_weights" in e.memory else of_attention(e) for e in each]
+        for sign, each in episodes.items()
+    }
+    head = " | ".join(f"{sign} ({len(each)} episodes)" for sign, each in found.items())
     rows = [
         f"| {name} | " + " | ".join(f"{np.mean([one[name] for one in each]):.2f}" for each in found.values()) + " |"
         for name in found["north"][0]
@@ -135,43 +142,56 @@ def of_attention(episode: Episode) -> dict[str, float]:
     }
 
 
-def picture(path: Path, step: int) -> bool:
-    """Takes a picture of a page at a step of its first episode, if there is a browser."""
+def picture(page: Path, episode: int, step: int, file: Path) -> bool:
+    """Takes a picture of a page at a step of one of its episodes, if there is a browser."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         return False
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         options = ["--headless=new", "--disable-gpu", "--hide-scrollbars", "--no-sandbox", f"--user-data-dir={profile}"]
-        target = [f"--screenshot={path.with_suffix('.png').resolve()}", f"--window-size={WINDOW}"]
-        address = f"{path.resolve().as_uri()}#episode=1&step={step}"
+        target = [f"--screenshot={file.resolve()}", f"--window-size={WINDOW}"]
+        address = f"{page.resolve().as_uri()}#episode={episode + 1}&step={step}"
         subprocess.run([browser, *options, *target, address], check=True, capture_output=True, timeout=120)
-    return path.with_suffix(".png").exists()
+    return file.exists()
 
 
 def show(result: RunResult, options: Options) -> str:
     """Writes the page of a run, and tells what is to be seen on it."""
     memory = result.config.memory
-    replay = play(result, episodes=options.episodes)
+    played = play(result, episodes=options.episodes)
+    signs = by_sign(played)
+    replay = replace(played, episodes=[episodes[0] for episodes in signs.values()])
     path = options.folder / f"{memory}.html"
     path.write_text(page(replay, TASK), encoding="utf-8")
-    shown = picture(path, len(replay.episodes[0].actions) - 1)
+    pictures = {sign: options.folder / f"{memory}-{sign}.png" for sign in signs}
+    shown = [
+        picture(path, i, len(episode.actions) - 1, file)
+        for i, (episode, file) in enumerate(zip(replay.episodes, pictures.values(), strict=True))
+    ]
     settings = ", ".join(f"{name} {value}" for name, value in result.config.memory_kwargs.items())
     lines = [
         f"## {memory}",
         "",
         f"{settings}; {result.evaluation.describe()}. The page: [{path.name}]({path.name}).",
         "",
-        *([f"![The first episode at its last step]({memory}.png)", ""] if shown else []),
+        *(table_of_pictures(pictures) if all(shown) else []),
         "The episodes on it:",
         "",
-        *(f"- {' '.join(summary(of_memory(replay, episode)))}" for episode in replay.episodes),
+        *(f"- {outcome(i, e)}. {' '.join(summary(of_memory(replay, e)))}" for i, e in enumerate(replay.episodes)),
         "",
-        findings(play(result, episodes=options.counted)),
+        findings(played),
         "",
     ]
     if result.score < WANTED:
         lines += [f"**Below the success rate of {WANTED} that was wanted.**", ""]
     return "\n".join(lines)
+
+
+def table_of_pictures(pictures: dict[str, Path]) -> list[str]:
+    """Pictures side by side."""
+    cells = " | ".join(f"![{sign}]({file.name})" for sign, file in pictures.items())
+    head = " | ".join(f"the sign says {sign}; at the last step" for sign in pictures)
+    return [f"| {head} |", "|:--|:--|", f"| {cells} |", ""]
 
 
 README = """# Replay
@@ -180,7 +200,9 @@ README = """# Replay
 to the first step?*
 
 Each page is one file that fetches nothing, as `memagents replay RUN` writes them: open it in a browser. It shows the
-last model on episodes that it was not trained on. At step 0 the sign is seen, the last step is the junction.
+last model on an episode of each sign, in environments that it was not trained on. At step 0 the sign is seen, the last step
+is the junction. All else is fixed, so all episodes of a sign are alike. An agent need not treat both signs in the same
+way: to know that it was not the one is to know the other.
 
 {sections}
 What this does not show: that other seeds, tasks or sizes do it in the same way; one agent of each was trained, with

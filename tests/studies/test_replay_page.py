@@ -112,7 +112,7 @@ def test_a_transformer_that_looks_back_to_the_first_step_says_so(make_run):
     replay = made_up(make_run(0.5, memory="gtrxl"), {"attention": attention})
     first, second = summary(of_memory(replay, replay.episodes[0]))
     assert first.startswith("At step 2, the last, layer 0, head 1 looks back to step 0 most (0.75, ")
-    assert "step 0 gets 0.38 there" in second
+    assert second == "All 2 taken together, step 0 gets 0.38 there."
 
 
 def test_a_longer_episode_than_the_window_is_shown_by_place(make_run):

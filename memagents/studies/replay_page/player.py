@@ -12,6 +12,9 @@ from memagents.studies.replay_page.frames import scenes
 from memagents.studies.replay_page.panels import Panel, action_text, components
 from memagents.studies.wording import counted, number
 
+FEW = 4
+"""Components of an observation that an episode is still named by."""
+
 TELLS = ("sees", "does", "gets", "expects")
 """What is said of a step in words."""
 
@@ -60,7 +63,9 @@ def controls(steps: int) -> Markup:
 def outcome(place: int, episode: Episode) -> str:
     """An episode in a few words."""
     success = {True: ", success", False: ", no success", None: ""}[episode.success]
-    return f"Episode {place + 1}: return {number(episode.total)}, {counted(episode.length, 'step')}{success}"
+    _, seen = components(episode.observations)
+    begins = f"begins with {observation_text((), seen[0])}, " if seen is not None and seen.shape[1] <= FEW else ""
+    return f"Episode {place + 1}: {begins}return {number(episode.total)}, {counted(episode.length, 'step')}{success}"
 
 
 def moments(replay: Replay, episode: Episode, panels: Sequence[Panel], room: int) -> dict[str, Any]:

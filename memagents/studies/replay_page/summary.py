@@ -45,4 +45,4 @@ def of_attention(attention: Panel) -> Iterator[str]:
         f"would be {1 / (last + 1):.2f})."
     )
     if len(attention.groups) > 1:
-        yield f"In the mean over all {len(attention.groups)} of its kind, step {step} gets {total:.2f} there."
+        yield f"All {len(attention.groups)} taken together, step {step} gets {total:.2f} there."
