@@ -200,15 +200,16 @@ README = """# Replay
 to the first step?*
 
 Each page is one file that fetches nothing, as `memagents replay RUN` writes them: open it in a browser. It shows the
-last model on an episode of each sign, in environments that it was not trained on. At step 0 the sign is seen, the last step
-is the junction. All else is fixed, so all episodes of a sign are alike. An agent need not treat both signs in the same
-way: to know that it was not the one is to know the other.
+last model on an episode of each sign, in environments that it was not trained on. At step 0 the sign is seen, the last
+step is the junction. All else is fixed, so all episodes of a sign are alike. An agent need not treat both signs in the
+same way: to know that it was not the one is to know the other.
 
 {sections}
 What this does not show: that other seeds, tasks or sizes do it in the same way; one agent of each was trained, with
 settings chosen so that the picture can be read. Weights say where a memory is written and read, not what is in there,
-nor that the agent would fail without it. The DNC's controller is feed-forward; an LSTM, which is the default, can keep
-the cue in its own cell.
+nor that the agent would fail without it: a DNC can carry the sign in the words that it reads from step to step, and
+what upper layers of a GTrXL look back to may have taken in the sign already. The DNC's controller is feed-forward; an
+LSTM, which is the default, can keep the cue in its own cell.
 
 {origin}
 """
@@ -216,7 +217,10 @@ the cue in its own cell.
 
 def origin(results: list[RunResult]) -> str:
     """Where the pages and the runs come from."""
-    trained = [f"{r.config.memory} at {r.record['commit']} (modified: {r.record['modified']})" for r in results]
+    trained = [
+        f"{r.config.memory} by {r.record['command'].split()[0]} at {r.record['commit']} (modified: {r.record['modified']})"
+        for r in results
+    ]
     told = {
         **provenance(),
         "trained": "; ".join(trained),
