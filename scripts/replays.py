@@ -22,6 +22,7 @@ from memagents.runs.provenance import provenance
 from memagents.runs.replay import Episode, Replay, play
 from memagents.runs.results import RunResult
 from memagents.runs.training import train
+from memagents.studies.origins import commit
 from memagents.studies.replay_page import page
 from memagents.studies.replay_page.panels import of_memory
 from memagents.studies.replay_page.player import outcome
@@ -217,10 +218,7 @@ LSTM, which is the default, can keep the cue in its own cell.
 
 def origin(results: list[RunResult]) -> str:
     """Where the pages and the runs come from."""
-    trained = [
-        f"{r.config.memory} by {r.record['command'].split()[0]} at {r.record['commit']} (modified: {r.record['modified']})"
-        for r in results
-    ]
+    trained = [f"{r.config.memory} by {r.record['command'].split()[0]} at {commit(r.record)}" for r in results]
     told = {
         **provenance(),
         "trained": "; ".join(trained),
