@@ -104,6 +104,26 @@ def evaluate(run: tyro.conf.Positional[Path], episodes: int = 100, seed: int | N
     return 0
 
 
+def replay(
+    run: tyro.conf.Positional[Path], episodes: int = 3, seed: int | None = None, folder: Path | None = None
+) -> int:
+    """Show episodes of a finished run beside what its memory held at every step, on one page for a browser.
+
+    Args:
+        run: The run folder.
+        episodes: How many episodes.
+        seed: Seed of the environments; by default that of the run's own evaluation.
+        folder: Where replay.html goes; by default into the run folder.
+    """
+    from memagents.runs.replay import play
+    from memagents.runs.results import RunResult
+    from memagents.studies.replay_page import write_replay
+
+    page = write_replay(play(RunResult.load(run), episodes=episodes, seed=seed), folder or run)
+    print(f"open {page}")
+    return 0
+
+
 def list_names(envs: bool = False, package: str = ENVIRONMENTS) -> int:
     """List the memories and encoders with their options, and the environments.
 
@@ -179,6 +199,7 @@ VERBS: dict[str, Callable[..., int]] = {
     "compare": compare,
     "report": report,
     "evaluate": evaluate,
+    "replay": replay,
     "list": list_names,
     "dashboard": dashboard,
     "doctor": doctor,

@@ -31,6 +31,13 @@ def test_train_leaves_a_run_folder_and_says_how_good_the_agent_is(tmp_path, caps
     assert main(["evaluate", str(folder), "--episodes", "4"]) == 0
     assert result.evaluation.describe() in capsys.readouterr().out
 
+    assert main(["replay", str(folder), "--episodes", "2", "--seed", "3"]) == 0
+    assert capsys.readouterr().out == f"open {folder / 'replay.html'}\n"
+    text = (folder / "replay.html").read_text(encoding="utf-8")
+    assert ("Episode 2: " in text, "Episode 3: " in text) == (True, False)
+    assert main(["replay", str(folder), "--episodes", "0"]) == 2
+    assert capsys.readouterr().err == "memagents: episodes must be at least 1, got 0\n"
+
 
 def test_train_puts_an_encoder_before_the_memory(tmp_path):
     encoder = ["--encoder", "rbf", "--encoder-kwargs", "features_dim=5", "num_centers=7"]
@@ -78,6 +85,7 @@ def test_a_failed_run_makes_the_exit_code_1(tmp_path, capsys, monkeypatch):
         (["train", *TMAZE, "--encoder", "percepton"], "did you mean 'perceptron'"),
         (["train", *TMAZE, "--timesteps", "0"], "timesteps must be at least 1, got 0"),
         (["evaluate", "no/such/run"], "no/such/run holds no run"),
+        (["replay", "no/such/run"], "no/such/run holds no run"),
         (["report", "no/such/study"], "there is no run folder (one with a run.json) below no/such/study"),
     ],
 )

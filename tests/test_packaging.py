@@ -16,7 +16,9 @@ def test_a_wheel_installs_two_packages_and_nothing_else(tmp_path):
     top_level = {name.partition("/")[0] for name in names if ".dist-info" not in name}
     assert top_level == {"memagents", "memagents_envs"}
     assert {"memagents/py.typed", "memagents_envs/py.typed", "memagents/memories/lstm.py"} <= set(names)
-    assert {f"memagents/studies/report_page/{name}" for name in ("page.html", "style.css", "script.js")} <= set(names)
+    pages = {"pages": ("document.html", "style.css")}
+    pages |= dict.fromkeys(("report_page", "replay_page"), ("style.css", "script.js"))
+    assert {f"memagents/studies/{page}/{name}" for page, files in pages.items() for name in files} <= set(names)
 
 
 def test_what_is_exported_is_there_and_in_order():

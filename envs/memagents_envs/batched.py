@@ -94,6 +94,9 @@ class BatchedEnv(VectorEnv[Observations, Array, Array], ABC):
     legend: ClassVar[tuple[tuple[str, tuple[int, int, int]], ...]]
     """What `glyphs` counts through: the character and the colour of every kind of cell."""
 
+    action_names: ClassVar[tuple[str, ...]] = ()
+    """What the actions are called, where numbers would say little to a person who watches."""
+
     best_return: float
     memoryless_return: float
     memory_steps: int

@@ -37,6 +37,11 @@ class SingleEnv(gymnasium.Env[Any, Any]):
         return self.batch.state
 
     @property
+    def action_names(self) -> tuple[str, ...]:
+        """What the actions are called; empty where they have no names."""
+        return self.batch.action_names
+
+    @property
     def best_return(self) -> float:
         """The expected return of the best policy that sees the hidden state."""
         return self.batch.best_return

@@ -67,6 +67,7 @@ class TMaze(BatchedEnv):
         "Medium": {"corridor_length": 50},
         "Hard": {"corridor_length": 200},
     }
+    action_names: ClassVar = ("north", "east", "south", "west")
     legend: ClassVar = (
         ("#", (40, 44, 52)),
         (".", (226, 226, 220)),

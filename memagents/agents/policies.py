@@ -129,9 +129,9 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
         return self.value_net(latent_vf), distribution.log_prob(actions), distribution.entropy()
 
     def get_distribution(
-        self, obs: PyTorchObs, state: AgentState | None = None, episode_starts: Bool[Tensor, " S"] | None = None
+        self, obs: Sequences | PyTorchObs, state: AgentState | None = None, episode_starts: Tensor | None = None
     ) -> Distribution:
-        """The distribution of actions for observations `[S, ...]`."""
+        """The distribution of actions for observations `[S, ...]`, or at every step of sequences."""
         return self._get_action_dist_from_latent(self._act(self._as_sequences(obs, state, episode_starts))[0])
 
     def predict_values(

@@ -66,3 +66,12 @@ class GRU(Memory[GRUState]):
     ) -> tuple[Float[Tensor, "T B H"], GRUState]:
         outputs, hidden = unroll_packed(self.layers, inputs, pack(episode_starts), state.hidden, unroll_gru, torch.gru)
         return outputs, GRUState(hidden)
+
+    def trace(
+        self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: GRUState
+    ) -> dict[str, Tensor]:
+        """The state after every step, and the gates that made it, `[T, B, num_layers, H]`: `reset_gates` r and
+        `update_gates` z."""
+        states = super().trace(inputs, episode_starts, state)
+        told = torch.sigmoid(self.layers.told(inputs, episode_starts, state.hidden, states["hidden"])).chunk(3, -1)
+        return states | {"reset_gates": told[0], "update_gates": told[1]}

@@ -79,6 +79,16 @@ class LSTM(Memory[LSTMState]):
         outputs, final = self._unroll(rows.spread(inputs), state, rows)
         return rows.pick(outputs), final
 
+    def trace(
+        self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: LSTMState
+    ) -> dict[str, Tensor]:
+        """The state after every step, and the gates that made it, `[T, B, num_layers, H]`: `input_gates` i,
+        `forget_gates` f and `output_gates` o."""
+        states = super().trace(inputs, episode_starts, state)
+        told = torch.sigmoid(self.layers.told(inputs, episode_starts, state.hidden, states["hidden"])).chunk(4, -1)
+        gates = {"input_gates": told[INPUT], "forget_gates": told[FORGET], "output_gates": told[OUTPUT]}
+        return states | gates
+
     def _unroll(self, inputs: Tensor, state: LSTMState, rows: Separated | None) -> tuple[Tensor, LSTMState]:
         """One fused call per layer; resets happen at separators."""
         hidden, cell = [], []

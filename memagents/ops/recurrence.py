@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, cast
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -89,6 +89,29 @@ class RecurrentLayers(nn.ModuleList):
         """A vector of zeros for every layer and row, of the weights' kind and on their device."""
         weight = next(self.parameters())
         return weight.new_zeros(batch_size, len(self), self.hidden_size)
+
+    def told(
+        self,
+        inputs: Float[Tensor, "T B D"],
+        episode_starts: Bool[Tensor, "T B"],
+        before: Float[Tensor, "B L H"],
+        hidden: Float[Tensor, "T B L H"],
+    ) -> Float[Tensor, "T B L GH"]:
+        """What the gates of every layer were told by input and hidden vector together, to look at them afterwards.
+
+        Args:
+            inputs: features over time.
+            episode_starts: where the hidden vectors were zero before the step.
+            before: the hidden vectors before `inputs[0]`.
+            hidden: those after each step.
+        """
+        previous = torch.cat([before[None], hidden[:-1]]).masked_fill(episode_starts[..., None, None], 0.0)
+        below = [inputs, *hidden.unbind(2)[:-1]]
+        each = [
+            layer.from_input(x.flatten(0, 1)) + layer.from_hidden(h.flatten(0, 1))
+            for layer, x, h in zip(self, below, previous.unbind(2), strict=True)
+        ]
+        return torch.unflatten(torch.stack(each, 1), 0, episode_starts.shape)
 
 
 def unroll_packed(

@@ -69,6 +69,14 @@ class Evaluation:
         return {"episodes": len(self.returns), **self.summary(), **asdict(self)}
 
 
+def check_episodes(episodes: int, seed: int | None) -> None:
+    """Raises ValueError for fewer than one episode, or a seed that is none."""
+    if episodes < 1:
+        raise ValueError(f"episodes must be at least 1, got {episodes}")
+    if seed is not None and seed < 0:
+        raise ValueError(f"seed must be at least 0, got {seed}")
+
+
 def evaluate(model: BaseAlgorithm, env: VecEnv, *, episodes: int, seed: int, deterministic: bool = True) -> Evaluation:
     """Runs `model` for a number of episodes, shared out evenly over the environments of `env`.
 

@@ -28,7 +28,7 @@ from memagents.runs.checkpoints import (
 )
 from memagents.runs.config import TrainConfig
 from memagents.runs.env_states import is_exact
-from memagents.runs.evaluation import SEED_OFFSET, Evaluation, evaluate
+from memagents.runs.evaluation import SEED_OFFSET, Evaluation, check_episodes, evaluate
 from memagents.runs.folder import RunFolder, write_json
 from memagents.runs.lock import locked
 from memagents.runs.models import (
@@ -218,10 +218,7 @@ def log_evaluation(evaluation: Evaluation, sinks: list[KVWriter], timesteps: int
 
 def evaluate_run(result: RunResult, *, episodes: int, seed: int | None = None) -> Evaluation:
     """Evaluates the saved model of a finished run again; by default on the seed of its own evaluation."""
-    if episodes < 1:
-        raise ValueError(f"episodes must be at least 1, got {episodes}")
-    if seed is not None and seed < 0:
-        raise ValueError(f"seed must be at least 0, got {seed}")
+    check_episodes(episodes, seed)
     return evaluate_model(result.config, load_model(result), result.model_file, episodes=episodes, seed=seed)
 
 

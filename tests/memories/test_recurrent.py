@@ -69,6 +69,33 @@ def test_equals_a_literal_transcription_of_the_equations(name, num_layers):
         np.testing.assert_allclose(getattr(final, field)[0].detach().numpy(), expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_traced_gates_are_those_that_made_the_states(name):
+    """They fit into the equations, with what was held before and after a step."""
+    torch.manual_seed(0)
+    memory = make_memory(name, input_size=D, hidden_size=H, num_layers=2).double()
+    inputs, starts = torch.randn(T, 3, D, dtype=torch.float64), torch.zeros(T, 3, dtype=torch.bool)
+    starts[0, 0] = starts[2, 1] = True
+    begun = type(memory.initial_state(3))(*(torch.randn_like(field) for field in memory.initial_state(3)))
+    trace = {key: value.detach().numpy() for key, value in memory.trace(inputs, starts, begun).items()}
+    for t, row, number in np.ndindex(T, 3, 2):
+        after = {key: values[t, row, number] for key, values in trace.items()}
+        before = dict.fromkeys(begun._fields, np.zeros(H))
+        if not starts[t, row]:
+            earlier = {key: value[t - 1] for key, value in trace.items()} if t else begun._asdict()
+            before = {key: np.asarray(earlier[key][row, number]) for key in begun._fields}
+        x, h = trace["hidden"][t, row, number - 1] if number else inputs[t, row].numpy(), before["hidden"]
+        gates = [Gate(memory.layers[number], index) for index in range(3)]
+        if name == "lstm":
+            kept = after["forget_gates"] * before["cell"] + after["input_gates"] * np.tanh(gates[2](x, h))
+            np.testing.assert_allclose(after["cell"], kept, atol=1e-12)
+            np.testing.assert_allclose(after["hidden"], after["output_gates"] * np.tanh(kept), atol=1e-12)
+        else:
+            content = gates[2].w_ih @ x + gates[2].b_ih + after["reset_gates"] * (gates[2].w_hh @ h + gates[2].b_hh)
+            z = after["update_gates"]
+            np.testing.assert_allclose(after["hidden"], z * h + (1 - z) * np.tanh(content), atol=1e-12)
+
+
 @pytest.mark.parametrize(("name", "module"), [("rnn", torch.nn.RNN), ("lstm", torch.nn.LSTM), ("gru", torch.nn.GRU)])
 def test_with_the_same_weights_equals_torchs_own_module(name, module):
     torch.manual_seed(0)

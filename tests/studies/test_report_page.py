@@ -12,10 +12,10 @@ import pytest
 
 from memagents.studies.curves import COLOURS
 from memagents.studies.findings import Findings
+from memagents.studies.pages.document import read
+from memagents.studies.pages.markup import element, escaped
 from memagents.studies.report_page import page
 from memagents.studies.report_page.axes import Axis, padded
-from memagents.studies.report_page.markup import element, escaped
-from memagents.studies.report_page.page import read
 from memagents.studies.report_page.palette import CONTRASTS, GROUNDS, channels, contrast, readable
 from memagents.studies.report_page.speed import place_labels
 from memagents.studies.wording import compact, figure, listed, number, size
@@ -225,7 +225,7 @@ def mixed(colour: str, ground: str, share: float) -> str:
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=GROUNDS)
 def test_text_is_readable_on_every_ground_that_it_stands_on(scheme):
-    style = read("style.css")
+    style = read("memagents.studies.pages", "style.css") + read("memagents.studies.report_page", "style.css")
     blocks = re.findall(r":root \{(.*?)\}", style, flags=re.DOTALL)
     colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", blocks[scheme]))
     assert colours["surface"] == list(GROUNDS.values())[scheme]

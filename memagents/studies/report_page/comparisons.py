@@ -5,11 +5,11 @@ import itertools
 import numpy as np
 
 from memagents.studies.findings import Estimate, Findings, Overall
+from memagents.studies.pages.markup import Markup, joined
+from memagents.studies.pages.tables import Entry, Value, folded, table
 from memagents.studies.report_page.axes import padded
 from memagents.studies.report_page.lines import Line, Panel
-from memagents.studies.report_page.markup import Markup, joined
 from memagents.studies.report_page.overview import named
-from memagents.studies.report_page.tables import Entry, Value, folded, table
 from memagents.studies.statistics import FEWEST_SEEDS, interval, profile
 from memagents.studies.wording import figure
 

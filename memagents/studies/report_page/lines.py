@@ -1,6 +1,5 @@
 """Panels of lines, one for each method, which the page's script answers with values."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from memagents.studies.pages.markup import Markup, element
 from memagents.studies.report_page.axes import Axis
-from memagents.studies.report_page.markup import Markup, element
 from memagents.studies.wording import compact
 
 LEFT, RIGHT, TOP, BOTTOM = 42.0, 16.0, 10.0, 36.0
@@ -147,13 +146,6 @@ def legend(names: Sequence[str], label: str) -> Markup:
         element("button", f"{verb} all", type="button", class_="every", data_every=verb) for verb in ("show", "hide")
     ]
     return element("div", *buttons, *both, class_="legend", role="group", aria_label=label)
-
-
-def values_of(panels: Sequence[Panel]) -> Markup:
-    """What the script needs to know of the panels, as JSON."""
-    known = {panel.name: describe(panel) for panel in panels}
-    text = json.dumps(known, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    return element("script", Markup(text), type="application/json", id="values")
 
 
 def describe(panel: Panel) -> dict[str, Any]:

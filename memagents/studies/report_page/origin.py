@@ -8,9 +8,9 @@ from typing import Any
 from memagents.runs.results import RunResult
 from memagents.studies.findings import Cell, Findings
 from memagents.studies.origins import commit, origins
-from memagents.studies.report_page.markup import Markup, element, joined
+from memagents.studies.pages.markup import Markup, element, joined
+from memagents.studies.pages.tables import Entry, Value, facts, table
 from memagents.studies.report_page.overview import named
-from memagents.studies.report_page.tables import Entry, Value, facts, table
 from memagents.studies.wording import UNKNOWN, listed, number
 
 NO_SETTINGS = ("env", "memory", "algo", "seed", "folder")

@@ -2,9 +2,9 @@
 
 from memagents.studies.findings import Cell, Findings
 from memagents.studies.naming import Method, Task
-from memagents.studies.report_page.markup import Markup, element, joined
+from memagents.studies.pages.markup import Markup, element, joined
+from memagents.studies.pages.tables import Entry, Value, table
 from memagents.studies.report_page.strips import axis_of, scale, spoken, strip
-from memagents.studies.report_page.tables import Entry, Value, table
 from memagents.studies.statistics import iqm, mean, median
 from memagents.studies.wording import UNKNOWN
 

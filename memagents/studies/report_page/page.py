@@ -1,21 +1,13 @@
-"""The page: its sections in a frame.
-
-All of it is in the one file: style, script, drawings. Its content security policy lets it fetch nothing, and run no
-script but its own.
-"""
-
-import base64
-import hashlib
-from importlib.resources import files
-from string import Template
+"""The page: its sections in a frame."""
 
 from memagents.studies.answers import question
 from memagents.studies.findings import Findings
+from memagents.studies.pages.document import document, read
+from memagents.studies.pages.markup import Markup, element, joined
 from memagents.studies.report_page.learning import panels
-from memagents.studies.report_page.lines import values_of
-from memagents.studies.report_page.markup import element, escaped, joined
+from memagents.studies.report_page.lines import describe
 from memagents.studies.report_page.palette import palette
-from memagents.studies.report_page.sections import profile_panel, sections
+from memagents.studies.report_page.sections import Section, profile_panel, sections
 from memagents.studies.wording import compact, counted, listed
 
 MANY = 8
@@ -27,20 +19,25 @@ def page(findings: Findings) -> str:
     curves = panels(findings)
     profiles = profile_panel(findings)
     shown = sections(findings, curves, profiles)
-    style = f"{read('style.css')}\n{palette(findings.methods)}"
-    script = read("script.js")
-    return Template(read("page.html")).substitute(
-        question=escaped(question(findings)),
-        tried=escaped(tried(findings)),
-        contents=joined(*(element("li", element("a", section.title, href=f"#{section.name}")) for section in shown)),
-        sections=joined(*(section.markup() for section in shown)),
-        values=values_of([*curves.values(), *([profiles] if profiles else [])]),
-        style=style,
-        style_hash=source_hash(style),
-        script=script,
-        script_hash=source_hash(script),
-        footer=escaped("Made by memagents report from the run folders of the study; this file needs nothing else."),
+    drawn = [*curves.values(), *([profiles] if profiles else [])]
+    return document(
+        kicker="memagents report",
+        title=question(findings),
+        lead=tried(findings),
+        contents=contents(shown),
+        body=joined(*(section.markup() for section in shown)),
+        first="answer",
+        footer="Made by memagents report from the run folders of the study; this file needs nothing else.",
+        style=f"{read(__package__, 'style.css')}\n{palette(findings.methods)}",
+        script=read(__package__, "script.js"),
+        values={panel.name: describe(panel) for panel in drawn},
     )
+
+
+def contents(shown: list[Section]) -> Markup:
+    """A link to each section."""
+    links = (element("li", element("a", section.title, href=f"#{section.name}")) for section in shown)
+    return element("nav", element("ul", *links), aria_label="Contents")
 
 
 def tried(findings: Findings) -> str:
@@ -55,13 +52,3 @@ def tried(findings: Findings) -> str:
     algorithms = listed(list(dict.fromkeys(config.algo.upper() for config in configs)))
     budget = listed([compact(count) for count in steps])
     return f"{counted(len(configs), 'run')}: {methods} on {tasks}; {algorithms}, {how_many}, {budget} steps."
-
-
-def read(name: str) -> str:
-    """A file beside this one."""
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-def source_hash(source: str) -> str:
-    """A hash as a content security policy names a source."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"

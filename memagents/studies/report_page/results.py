@@ -6,10 +6,10 @@ import numpy as np
 
 from memagents.studies.findings import Cell, Findings, mean_over_seeds
 from memagents.studies.naming import THRESHOLD
-from memagents.studies.report_page.markup import Markup, element, joined
+from memagents.studies.pages.markup import Markup, element, joined
+from memagents.studies.pages.tables import Entry, Value, facts, table
 from memagents.studies.report_page.overview import named
 from memagents.studies.report_page.strips import spoken
-from memagents.studies.report_page.tables import Entry, Value, facts, table
 from memagents.studies.wording import UNKNOWN, compact, figure, number, size
 
 COLUMNS = {

@@ -10,14 +10,14 @@ from memagents.studies.caveats import caveats
 from memagents.studies.curves import COLOURS
 from memagents.studies.findings import POINTS, Estimate, Findings
 from memagents.studies.naming import Task
+from memagents.studies.pages.markup import Markup, element, joined
+from memagents.studies.pages.tables import bullets, folded, table
 from memagents.studies.report_page.comparisons import improvements, profiles
 from memagents.studies.report_page.lines import Line, Panel, interactive, legend
-from memagents.studies.report_page.markup import Markup, element, joined
 from memagents.studies.report_page.origin import configuration, every_run, origin, unfinished
 from memagents.studies.report_page.overview import aggregates, by_task
 from memagents.studies.report_page.results import results
 from memagents.studies.report_page.speed import speed
-from memagents.studies.report_page.tables import bullets, folded, table
 from memagents.studies.wording import UNKNOWN, compact, counted, figure
 
 SAMPLES = 5

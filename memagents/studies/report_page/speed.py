@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from memagents.studies.findings import Findings, Overall
+from memagents.studies.pages.markup import Markup, element
 from memagents.studies.report_page.axes import Axis, padded
 from memagents.studies.report_page.lines import BOTTOM, LEFT, RIGHT, TOP, frame
-from memagents.studies.report_page.markup import Markup, element
 
 WIDTH, HEIGHT = 390.0, 270.0
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from memagents.studies.findings import Estimate
+from memagents.studies.pages.markup import Markup, element
 from memagents.studies.report_page.axes import Axis, padded
-from memagents.studies.report_page.markup import Markup, element
 from memagents.studies.wording import interval_of, number
 
 

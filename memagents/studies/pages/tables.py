@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from memagents.studies.report_page.markup import Markup, element, joined
+from memagents.studies.pages.markup import Markup, element, joined
 
 
 @dataclass(frozen=True)

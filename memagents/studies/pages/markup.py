@@ -4,8 +4,8 @@ import re
 from html import escape
 from typing import TypeAlias
 
-EMPTY = frozenset({"circle", "line", "path", "rect", "use"})
-"""Elements that are written without an end tag: those of SVG that hold nothing."""
+EMPTY = frozenset({"circle", "line", "path", "rect", "use", "img", "input"})
+"""Elements that are written without an end tag: those that hold nothing."""
 
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that no document may hold, however they are escaped."""
