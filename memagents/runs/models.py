@@ -7,6 +7,7 @@ from typing import Any
 from gymnasium import spaces
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.utils import check_for_correct_spaces
 from stable_baselines3.common.vec_env import VecEnv
 
 from memagents.agents.algorithms import MemoryA2C, MemoryPPO
@@ -94,6 +95,17 @@ def load_model(result: RunResult) -> MemoryMixin:
     if not result.model_file.exists():
         raise MissingPartError(f"{result.model_file} is not there; train the run again")
     return ALGORITHMS[result.config.algo].load(result.model_file)
+
+
+def as_seen_by(model: OnPolicyAlgorithm, env: VecEnv) -> VecEnv:
+    """The environments as those that a model was trained in: SB3 puts the channels of images first.
+
+    Raises:
+        ValueError: if their spaces are others.
+    """
+    env = model._wrap_env(env, verbose=0)
+    check_for_correct_spaces(env, model.observation_space, model.action_space)
+    return env
 
 
 def model_arguments(config: TrainConfig, observations: spaces.Space[Any]) -> dict[str, Any]:

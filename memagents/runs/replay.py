@@ -12,14 +12,13 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from stable_baselines3.common.distributions import CategoricalDistribution
-from stable_baselines3.common.utils import check_for_correct_spaces
 from stable_baselines3.common.vec_env import VecEnv
 
 from memagents.agents.policies import MemoryActorCriticPolicy
 from memagents.agents.sequences import Sequences, map_observation
 from memagents.errors import MemagentsError
 from memagents.runs.evaluation import SEED_OFFSET, check_episodes
-from memagents.runs.models import build_evaluation_env, load_model
+from memagents.runs.models import as_seen_by, build_evaluation_env, load_model
 from memagents.runs.results import RunResult
 
 LONGEST = 1000
@@ -105,8 +104,8 @@ def play(result: RunResult, *, episodes: int, seed: int | None = None) -> Replay
     check_episodes(episodes, seed)
     model, config = load_model(result), result.config
     seed = config.seed + SEED_OFFSET if seed is None else seed
-    with closing(visible_env(result, n_envs=min(config.n_envs, episodes), seed=seed)) as env:
-        check_for_correct_spaces(env, model.observation_space, model.action_space)
+    with closing(visible_env(result, n_envs=min(config.n_envs, episodes), seed=seed)) as visible:
+        env = as_seen_by(model, visible)
         env.seed(seed)
         names = env.get_attr("action_names", 0)[0] if env.has_attr("action_names") else ()
         played = list(act(model.policy, env, episodes))

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.utils import check_for_correct_spaces
 from stable_baselines3.common.vec_env import VecEnv
 
 from memagents.agents.respawns import respawns_of
@@ -33,6 +32,7 @@ from memagents.runs.folder import RunFolder, write_json
 from memagents.runs.lock import locked
 from memagents.runs.models import (
     algorithm_options,
+    as_seen_by,
     build_env,
     build_evaluation_env,
     build_model,
@@ -203,8 +203,7 @@ def evaluate_model(
     """
     seed = config.seed + SEED_OFFSET if seed is None else seed
     with closing(build_evaluation_env(config, file, n_envs=min(config.n_envs, episodes), seed=seed)) as env:
-        check_for_correct_spaces(env, model.observation_space, model.action_space)
-        return evaluate(model, env, episodes=episodes, seed=seed)
+        return evaluate(model, as_seen_by(model, env), episodes=episodes, seed=seed)
 
 
 def log_evaluation(evaluation: Evaluation, sinks: list[KVWriter], timesteps: int) -> None:

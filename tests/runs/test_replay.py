@@ -179,3 +179,10 @@ def test_a_run_without_its_model_is_named(trained, tmp_path):
     RunFolder(folder).model_file.unlink()
     with pytest.raises(MissingPartError, match="is not there; train the run again"):
         play(RunResult.load(folder), episodes=1)
+
+
+def test_an_agent_of_images_is_evaluated_and_played(tiny):
+    result = train(tiny(env_kwargs={"corridor_length": 2, "pixels": True}, eval_episodes=2))
+    (episode,) = play(result, episodes=1).episodes
+    assert episode.total in result.evaluation.returns
+    assert episode.observations.shape == (episode.length, 1, 36, 36)
