@@ -6,15 +6,13 @@ window is longer than an episode. Runs go to `runs/replay`, where they can be in
 go to `results/replay`, with a picture of each if there is a Chromium to take it.
 """
 
-import shutil
-import subprocess
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tyro
+from pictures import picture
 
 from memagents.errors import CheckpointError
 from memagents.runs.config import TrainConfig
@@ -45,8 +43,7 @@ TASK = (
 )
 """What a reader must know."""
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-WINDOW = "1280,1850"
+WINDOW = (1280, 1850)
 """Width and height of a picture."""
 
 
@@ -143,19 +140,6 @@ def of_attention(episode: Episode) -> dict[str, float]:
     }
 
 
-def picture(page: Path, episode: int, step: int, file: Path) -> bool:
-    """Takes a picture of a page at a step of one of its episodes, if there is a browser."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        return False
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        options = ["--headless=new", "--disable-gpu", "--hide-scrollbars", "--no-sandbox", f"--user-data-dir={profile}"]
-        target = [f"--screenshot={file.resolve()}", f"--window-size={WINDOW}"]
-        address = f"{page.resolve().as_uri()}#episode={episode + 1}&step={step}"
-        subprocess.run([browser, *options, *target, address], check=True, capture_output=True, timeout=120)
-    return file.exists()
-
-
 def show(result: RunResult, options: Options) -> str:
     """Writes the page of a run, and tells what is to be seen on it."""
     memory = result.config.memory
@@ -166,7 +150,7 @@ def show(result: RunResult, options: Options) -> str:
     path.write_text(page(replay, TASK), encoding="utf-8")
     pictures = {sign: options.folder / f"{memory}-{sign}.png" for sign in signs}
     shown = [
-        picture(path, i, len(episode.actions) - 1, file)
+        picture(path, file, *WINDOW, place=f"episode={i + 1}&step={len(episode.actions) - 1}")
         for i, (episode, file) in enumerate(zip(replay.episodes, pictures.values(), strict=True))
     ]
     settings = ", ".join(f"{name} {value}" for name, value in result.config.memory_kwargs.items())
