@@ -51,12 +51,12 @@ What does a checkpoint every {rollouts} rollouts cost? `scripts/checkpoint_cost.
 {origin}
 - seeds: 0 to {last_seed}, one a run
 
-A checkpoint is put together while the training stands still; then a thread writes it, until it has its name and the
-system says that it is on the disk. Standing still, waiting for the thread included, and the work of the thread's
-processor: medians and ranges over all checkpoints but the last of a run, which every run ends with. Share: of the time
-from one checkpoint to the next, the time of standing still. Longer: the training time of a run with checkpoints beside
-that of the same run without, one after the other; this holds the work of the thread too, and all other differences
-between two runs. Medians and ranges over {repeats} runs, of PPO with {ppo} checkpoints each and of A2C with {a2c}.
+A checkpoint is put together while the training stands still; then a thread writes it, beside the next rollout, until it
+has its name and the system says that it is on the disk. Standing still, waiting for the thread included; how long the
+thread takes, and how much of that its processor works: medians and ranges over all checkpoints but the last of a run,
+which every run ends with. Share: of the time from one checkpoint to the next, that of standing still and of the
+thread's work, as if training could not go on meanwhile (of A2C's short rollouts that is nearly so: Python lets one
+thread at a time). Medians and ranges over {repeats} runs, of PPO with {ppo} checkpoints each and of A2C with {a2c}.
 Package defaults where nothing else is said: 16 environments; PPO with rollouts of 128 steps and 10 epochs, A2C with
 rollouts of 16 steps.
 
@@ -72,7 +72,7 @@ class Options:
     """What is measured."""
 
     repeats: int = 5
-    """Pairs of runs of each case, with checkpoints and without."""
+    """Runs of each case."""
 
     checkpoints: int = 2
     """Checkpoints in a run of PPO, besides the last."""
@@ -82,7 +82,7 @@ class Options:
 
     def in_a_run(self, algo: str) -> int:
         """How many checkpoints: A2C's rollouts are short."""
-        return self.checkpoints * (10 if algo == "a2c" else 1)
+        return self.checkpoints * (20 if algo == "a2c" else 1)
 
 
 @dataclass(frozen=True)
@@ -93,20 +93,15 @@ class Cost:
     seed: int
     bytes: int
     training_seconds: float
-    without_seconds: float
     still_seconds: tuple[float, ...]
     disk_seconds: tuple[float, ...]
     processor_seconds: tuple[float, ...]
 
     @property
     def share(self) -> float:
-        """Of the time from one to the next that the training stands still."""
-        return mean(self.still_seconds) / (self.training_seconds / (len(self.still_seconds) + 1))
-
-    @property
-    def longer(self) -> float:
-        """How much longer the training took than without checkpoints, as a share."""
-        return self.training_seconds / self.without_seconds - 1
+        """Of the time from one checkpoint to the next."""
+        spent = mean(self.still_seconds) + mean(self.processor_seconds)
+        return spent / (self.training_seconds / (len(self.still_seconds) + 1))
 
 
 class Stopwatch:
@@ -149,22 +144,17 @@ class Stopwatch:
 
 
 def measure(case: str, seed: int, options: Options) -> Cost:
-    """Trains one run without checkpoints, and then with a stopwatch at its checkpoints."""
+    """Trains one run, with a stopwatch at its checkpoints."""
     config, watch = CASES[case], Stopwatch()
     every, number = ROLLOUTS * N_STEPS[config.algo] * config.n_envs, options.in_a_run(config.algo)
-    config = replace(config, timesteps=(number + 1) * every, eval_episodes=1, seed=seed, threads=1, folder=RUNS)
-
-    def seconds(config: TrainConfig) -> float:
-        shutil.rmtree(RUNS, ignore_errors=True)
-        return float(train(config, bar=False).record["seconds"])
-
-    without = seconds(config)
+    length = {"timesteps": (number + 1) * every, "checkpoint_every": every, "eval_episodes": 1}
+    shutil.rmtree(RUNS, ignore_errors=True)
     with watch.watching():
-        training = seconds(replace(config, checkpoint_every=every))
+        run = train(replace(config, **length, seed=seed, threads=1, folder=RUNS), bar=False)
     parts = [tuple(times[:-1]) for times in (watch.still, watch.disk, watch.processor)]
     assert all(len(times) == number for times in parts)
     size = (RUNS / "checkpoints" / "final.zip").stat().st_size
-    return Cost(case, seed, size, training, without, *parts)
+    return Cost(case, seed, size, run.record["seconds"], *parts)
 
 
 def spread(values: list[float], form: str) -> str:
@@ -182,7 +172,6 @@ def row(costs: list[Cost]) -> list[str]:
         spread([1000 * one for cost in costs for one in cost.disk_seconds], ".0f"),
         spread([1000 * one for cost in costs for one in cost.processor_seconds], ".1f"),
         spread([cost.share for cost in costs], ".2%"),
-        spread([cost.longer for cost in costs], "+.1%"),
     ]
 
 
@@ -199,7 +188,7 @@ def main() -> None:
         writer = csv.DictWriter(file, list(asdict(costs[0])), lineterminator="\n")
         writer.writeheader()
         writer.writerows(map(asdict, costs))
-    head = ("run", "size (MiB)", "stands still (ms)", "to the disk (ms)", "of that work (ms)", "share", "longer")
+    head = ("run", "size (MiB)", "stands still (ms)", "thread (ms)", "of that work (ms)", "share")
     rows = [row([cost for cost in costs if cost.case == case]) for case in CASES]
     page = PAGE.format(
         rollouts=ROLLOUTS,

@@ -39,8 +39,13 @@ SCHEDULES: dict[str, tuple[type, tuple[str, ...]]] = {
 BUILT: dict[str, tuple[type, tuple[str, ...]]] = {**SPACES, **SCHEDULES}
 
 
-PLAIN = (type(None), bool, int, str)
-"""Types whose values are JSON as they are."""
+PLAIN = {type(None), bool, int, str}
+"""Types whose values are JSON as they are; so are those of float that are finite."""
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is JSON as it is."""
+    return type(value) in PLAIN or (type(value) is float and math.isfinite(value))
 
 
 class NotPlainError(TypeError):
@@ -81,10 +86,10 @@ class Encoder:
         Raises:
             NotPlainError: if it holds something that cannot be expressed.
         """
-        if type(value) in PLAIN:
+        if is_plain(value):
             return value
         if type(value) is float:
-            return value if math.isfinite(value) else {TAG: "float", "value": repr(value)}
+            return {TAG: "float", "value": repr(value)}
         if isinstance(value, np.ndarray | np.generic | Tensor):
             return self._encode_numbers(value, path)
         if isinstance(value, list | tuple | dict | deque):
@@ -137,7 +142,7 @@ class Encoder:
     def _encode_items(self, values: Iterable[Any], path: str, names: Iterable[Any]) -> list[Any]:
         # Most of what files hold are long rows of plain values, for which a call each would take long.
         return [
-            value if type(value) in PLAIN else self.encode(value, f"{path}.{name}")
+            value if is_plain(value) else self.encode(value, f"{path}.{name}")
             for name, value in zip(names, values, strict=True)
         ]
 

@@ -73,13 +73,13 @@ def model_sections(
     attributes: dict[str, Any], parameters: dict[str, dict[str, Any]], classes: Classes
 ) -> dict[str, Any]:
     """The sections of a model file. Attributes that no file can hold are left out, with a warning that names them."""
-    encoder, kept, left_out = Encoder(classes), {}, {}
+    encoder, kept, left_out, where = Encoder(classes), {}, {}, "model.attributes."
     for name, value in attributes.items():
         try:
-            kept[name] = encoder.encode(value, name)
+            kept[name] = encoder.encode(value, where + name)
         except (NotPlainError, RecursionError) as reason:
-            encoder.forget(name)
-            left_out[name] = str(reason)
+            encoder.forget(where + name)
+            left_out[name] = str(reason).removeprefix(where)
     if left_out:
         warnings.warn(
             f"left out of the model file, which holds no code: {'; '.join(left_out.values())}. Give what is missing to "

@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 
 import pytest
 from logged import pythonpath
@@ -32,7 +33,13 @@ def dashboard(*arguments: object, **environment: str) -> Iterator[tuple[subproce
     """The command in a group of processes of its own, and the address it says; killed if it is still there then."""
     command = [sys.executable, "-m", "memagents.cli", "dashboard", *map(str, arguments)]
     running = subprocess.Popen(
-        command, env=os.environ | environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # Shells let what they start in the background ignore SIGINT, which the command would inherit.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     try:
         assert running.stdout is not None
