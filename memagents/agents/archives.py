@@ -46,22 +46,15 @@ PICKLES = re.compile(r"(.*/)?data|.*\.(pth|pt|pkl|pickle)")
 """Parts of SB3's model files, and of what torch.save writes."""
 
 
-def encode_sections(sections: Mapping[str, Any], classes: Mapping[str, type]) -> dict[str, Encoded]:
-    """The values of sections as they are now, whatever becomes of them afterwards; some may be encoded already.
+def write_archive(about: dict[str, Any], sections: Mapping[str, Any], classes: Mapping[str, type]) -> bytes:
+    """An archive of the values in `sections`, of which some may be encoded already; `about` says what it is.
 
     Raises:
         NotPlainError: if a value cannot be expressed.
     """
-    return {
-        name: value if isinstance(value, Encoded) else Encoder(classes).section(value, name)
-        for name, value in sections.items()
-    }
-
-
-def write_archive(about: dict[str, Any], sections: Mapping[str, Encoded]) -> bytes:
-    """An archive of sections; `about` says what it is."""
     parts: dict[str, bytes] = {}
-    for section, encoded in sections.items():
+    for section, value in sections.items():
+        encoded = value if isinstance(value, Encoded) else Encoder(classes).section(value, section)
         parts[f"{section}.json"] = as_json(encoded.json)
         parts[f"{section}.safetensors"] = save_tensors(encoded.tensors)
     table = {name: {"size": len(part), "sha256": sha256(part)} for name, part in parts.items()}

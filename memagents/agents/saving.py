@@ -1,6 +1,6 @@
 """Algorithms whose files hold no code: SB3's `save`, `load` and `set_parameters` over the files of `serialization`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -78,19 +78,15 @@ class SavingMixin(OnPolicyAlgorithm):
             CheckpointWriteError: if the file cannot be written; what was at `path` before is still there.
             NonFiniteUpdate: if a parameter is not finite; nothing is written then.
         """
-        store(path, self.snapshot(exclude, include)(), suffix="zip")
+        store(path, self.packed(exclude, include), suffix="zip")
 
-    def snapshot(
+    def packed(
         self,
         exclude: Iterable[str] | None = None,
         include: Iterable[str] | None = None,
         **more_sections: Any,
-    ) -> Callable[[], bytes]:
-        """Puts a model file together, with what else is to stand in it, by section.
-
-        Returns:
-            What gives the contents: of the model as it is now, whatever becomes of it until then.
-        """
+    ) -> bytes:
+        """The contents of a model file, and of what else is to stand in it, by section."""
         check_parameters(self.policy)
         left_out = {*self._excluded_save_params(), *REBUILT, *(exclude or ())} - set(include or ())
         attributes = {name: value for name, value in vars(self).items() if name not in {*left_out, "policy"}}

@@ -7,9 +7,9 @@ warning, noted, and must be given to `load` as one of `custom_objects`.
 
 import io
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from pickle import UnpicklingError
@@ -22,7 +22,7 @@ from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtr
 from stable_baselines3.common.utils import get_system_info
 from torch import Tensor, nn
 
-from memagents.agents.archives import Archive, encode_sections, read_archive, write_archive
+from memagents.agents.archives import Archive, read_archive, write_archive
 from memagents.agents.encoding import Encoded, Encoder, NotPlainError
 from memagents.encoders import encoder_class, list_encoders
 from memagents.errors import MissingObjectError, NotAModelFileError, PickleRefusedError
@@ -95,12 +95,9 @@ def by_section(parameters: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any
     return {name.rpartition(".")[2]: state for name, state in parameters.items()}
 
 
-def pack(kind: str, sections: dict[str, Any], classes: Classes, **about: Any) -> Callable[[], bytes]:
-    """What puts a file of ours together, of a kind, with the versions that wrote it.
-
-    The file will hold everything as it is now, even if it is made later, and in another thread.
-    """
-    return partial(write_archive, {"kind": kind, **about, "versions": versions()}, encode_sections(sections, classes))
+def pack(kind: str, sections: dict[str, Any], classes: Classes, **about: Any) -> bytes:
+    """A file of ours, of a kind, with the versions that wrote it."""
+    return write_archive({"kind": kind, **about, "versions": versions()}, sections, classes)
 
 
 @cache
@@ -214,7 +211,7 @@ def save_policy(path: ModelFile, arguments: dict[str, Any], state: dict[str, Ten
     # A policy alone is not trained, so it needs no learning rate.
     kept = {name: value for name, value in arguments.items() if name != "lr_schedule"}
     try:
-        contents = pack("policy", {"arguments": kept, "policy": state}, known_classes())()
+        contents = pack("policy", {"arguments": kept, "policy": state}, known_classes())
     except NotPlainError as error:
         raise MissingObjectError(
             f"a policy file holds no code, and {error}; keep policy.state_dict(), or save the whole model, whose "

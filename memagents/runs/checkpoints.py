@@ -6,14 +6,11 @@
 
 Each is a model file (`MemoryPPO.load` reads it) with one more section, "training": the random generators, the
 environments, what the logger holds, and how far the metrics were. A file is written beside its place, through to the
-disk, and gets its name when it is complete; one that exists is never written again. The disk is waited for beside the
-next rollout, not before it.
+disk, and gets its name when it is complete; one that exists is never written again.
 """
 
 import sys
 import time
-from collections.abc import Callable
-from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,12 +79,14 @@ class Session:
         return self.seconds_before + time.perf_counter() - self.started
 
 
-def checkpoint_of(model: MemoryMixin, metrics: Path, session: Session) -> Callable[[], bytes]:
-    """What gives the contents of a checkpoint of a model as it stands.
+def write_checkpoint(model: MemoryMixin, path: Path, metrics: Path, session: Session) -> None:
+    """Writes a checkpoint, and then notes that it is the latest.
 
     Raises:
-        NonFiniteUpdate: if a parameter is not finite.
+        CheckpointWriteError: if it cannot be written; the checkpoints before it are still there.
     """
+    if metrics.exists():
+        sync_file(metrics)
     training = {
         "generators": generator_states(),
         "environments": capture(model.env) if session.exact else None,
@@ -96,18 +95,7 @@ def checkpoint_of(model: MemoryMixin, metrics: Path, session: Session) -> Callab
         "metrics_size": size(metrics),
         "seconds": session.seconds,
     }
-    return model.snapshot(training=training)
-
-
-def write_checkpoint(path: Path, contents: Callable[[], bytes], metrics: Path) -> None:
-    """Writes a checkpoint once the metrics before it are on the disk, and then notes that it is the latest.
-
-    Raises:
-        CheckpointWriteError: if it cannot be written; the checkpoints before it are still there.
-    """
-    if metrics.exists():
-        sync_file(metrics)
-    write_file(path, contents())
+    write_file(path, model.packed(training=training))
     write_file(path.with_name(LATEST), f"{path.name}\n".encode())
 
 
@@ -218,23 +206,16 @@ def order(path: Path) -> tuple[bool, str]:
 class Checkpoints(BaseCallback):
     """Writes a checkpoint each time another `every` steps are done, and when the run is asked to stop.
 
-    One is put together between an update and a rollout, and is on the disk before the rollout after that.
-
     Args:
         folder: the run's folder.
         every: steps between two; None for none but where the run is asked to stop.
         session: see there.
         stop: whether the run was asked to stop.
-        beside: what writes while training goes on.
     """
 
-    def __init__(
-        self, folder: RunFolder, every: int | None, session: Session, stop: StopRequest, beside: Executor
-    ) -> None:
+    def __init__(self, folder: RunFolder, every: int | None, session: Session, stop: StopRequest) -> None:
         super().__init__()
         self._folder, self._every, self._session, self._stop = folder, every, session, stop
-        self._beside = beside
-        self._writing: Future[None] | None = None
         self._due = float("inf")
         self._begun_at = 0
 
@@ -244,18 +225,14 @@ class Checkpoints(BaseCallback):
 
     def _on_training_end(self) -> None:
         self.write("final")
-        self.wait()
 
     # A rollout starts right after an update, so the saved parameters have seen all steps counted so far.
     def _on_rollout_start(self) -> None:
-        self.wait()
         steps = self.model.num_timesteps
         if steps >= self._due or self._stop.made:
             self._set_due()
             self.write(f"step-{steps:09d}")
-        if self._stop.made:
-            self.wait()
-            self._stop.obey()
+        self._stop.obey()
 
     def _on_step(self) -> bool:
         if self._stop.overdue:
@@ -263,24 +240,11 @@ class Checkpoints(BaseCallback):
         return True
 
     def write(self, name: str) -> None:
-        """Begins to write a checkpoint, unless it would be the one that this session began from."""
+        """Writes a checkpoint, unless it would be the one that this session began from."""
         assert isinstance(self.model, MemoryMixin)
-        self.wait()
         if self.model.num_timesteps > self._begun_at:
-            metrics = self._folder.metrics_file
-            contents = checkpoint_of(self.model, metrics, self._session)
             path = self._folder.checkpoints / f"{name}.zip"
-            self._writing = self._beside.submit(write_checkpoint, path, contents, metrics)
-
-    def wait(self) -> None:
-        """Waits for the disk.
-
-        Raises:
-            CheckpointWriteError: if what was begun could not be written.
-        """
-        writing, self._writing = self._writing, None
-        if writing is not None:
-            writing.result()
+            write_checkpoint(self.model, path, self._folder.metrics_file, self._session)
 
     def _set_due(self) -> None:
         if self._every is not None:

@@ -19,7 +19,7 @@ from gymnasium import Space, spaces
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv
 
-from memagents.agents.archives import encode_sections, read_archive, write_archive
+from memagents.agents.archives import read_archive, write_archive
 from memagents.agents.encoding import Encoder, NotPlainError, like
 from memagents.runs.generators import kept_generators
 
@@ -179,7 +179,7 @@ def is_exact(build: Callable[[int], VecEnv]) -> bool:
             first.reset()
             for _ in range(STEPS):
                 first.step(np.stack([actions.sample() for _ in range(first.num_envs)]))
-            contents = write_archive({}, encode_sections({"state": capture(first)}, {}))
+            contents = write_archive({}, {"state": capture(first)}, {})
             restore_env(second, read_archive(io.BytesIO(contents), "state").section("state"))
             return all(steps_alike(first, second, actions) for _ in range(STEPS))
         # An environment may answer a state that is not its own with any error; one of its own the run will meet too.

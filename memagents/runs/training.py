@@ -3,7 +3,6 @@
 import math
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -151,12 +150,8 @@ def learn(
 ) -> dict[str, Any]:
     """Trains to the end, saves the model, and tells how many steps it took and how fast they were."""
     label, rollouts = "/".join(folder.path.parts[-2:]), config.timesteps / (model.n_steps * model.n_envs)
-    with (
-        ProgressReport(config.timesteps, label=label, bar=bar) as progress,
-        StopRequest() as stop,
-        ThreadPoolExecutor(1, "checkpoint") as beside,
-    ):
-        checkpoints = Checkpoints(folder, config.checkpoint_every, session, stop, beside)
+    with ProgressReport(config.timesteps, label=label, bar=bar) as progress, StopRequest() as stop:
+        checkpoints = Checkpoints(folder, config.checkpoint_every, session, stop)
         rows = Rows(every=max(1, round(rollouts / ROWS)))
         model.learn(
             config.timesteps - model.num_timesteps,

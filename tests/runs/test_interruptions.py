@@ -17,7 +17,7 @@ from memagents import MemoryPPO
 from memagents.cli import main
 from memagents.errors import CheckpointWriteError, RunInUseError
 from memagents.runs import signals
-from memagents.runs.checkpoints import Checkpoints, Session, checkpoint_of, newest_checkpoint, write_checkpoint
+from memagents.runs.checkpoints import Checkpoints, Session, newest_checkpoint, write_checkpoint
 from memagents.runs.config import TrainConfig
 from memagents.runs.folder import RunFolder
 from memagents.runs.lock import locked
@@ -202,8 +202,7 @@ def saving_with_fault(model, folder, name, fails_at, monkeypatch):
                 FaultyFile(path, "x") if mode == "xb" else opened(path, mode, *args, **options)
             ),
         )
-        contents = checkpoint_of(model, folder.metrics_file, Session(True, 0.0, 0.0))
-        write_checkpoint(folder.checkpoints / name, contents, folder.metrics_file)
+        write_checkpoint(model, folder.checkpoints / name, folder.metrics_file, Session(True, 0.0, 0.0))
     return fault.count
 
 

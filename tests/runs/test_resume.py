@@ -15,7 +15,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from memagents import MemoryPPO, make_vec_env
 from memagents.runs import checkpoints, training
-from memagents.runs.checkpoints import Checkpoints, Session, checkpoint_of, newest_checkpoint, write_checkpoint
+from memagents.runs.checkpoints import Checkpoints, Session, newest_checkpoint, write_checkpoint
 from memagents.runs.config import TrainConfig
 from memagents.runs.env_states import capture, is_exact, restore_env
 from memagents.runs.folder import RunFolder
@@ -273,8 +273,7 @@ def test_normalised_environments_go_on_with_their_statistics(tmp_path):
     class Save(checkpoints.BaseCallback):
         def _on_rollout_start(self):
             if self.num_timesteps == 96:
-                contents = checkpoint_of(self.model, folder.metrics_file, session)
-                write_checkpoint(folder.checkpoints / "step-96.zip", contents, folder.metrics_file)
+                write_checkpoint(self.model, folder.checkpoints / "step-96.zip", folder.metrics_file, session)
 
         def _on_step(self):
             return self.num_timesteps < 120

@@ -134,13 +134,13 @@ def test_processes_that_were_started_anew_count_after_a_resume_too(chaotic: Chao
 
 
 def test_a_checkpoint_from_before_environments_could_be_made_anew_is_gone_on_from(chaotic: Chaotic, monkeypatch):
-    snapshot = MemoryPPO.snapshot
+    packed = MemoryPPO.packed
 
-    def snapshot_as_before(model: MemoryPPO, *arguments: Any, **sections: Any) -> Any:
+    def packed_as_before(model: MemoryPPO, *arguments: Any, **sections: Any) -> bytes:
         sections.get("training", {}).pop("respawns", None)
-        return snapshot(model, *arguments, **sections)
+        return packed(model, *arguments, **sections)
 
-    monkeypatch.setattr(MemoryPPO, "snapshot", snapshot_as_before)
+    monkeypatch.setattr(MemoryPPO, "packed", packed_as_before)
     resumed = cut_and_resumed(chaotic("none", checkpoint_every=32), monkeypatch, 64)
     assert [entry["at_step"] for entry in resumed.record["resumed"]] == [32]
     assert resumed.record["respawned"] == []
