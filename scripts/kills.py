@@ -52,7 +52,10 @@ def child(folder: Path) -> None:
 
 def newest(folder: RunFolder) -> str:
     """The name of the newest checkpoint; empty if there is none."""
-    return max((path.name for path in folder.checkpoints.glob("*.zip")), default="")
+    try:
+        return max((path.name for path in folder.checkpoints.glob("*.zip")), default="")
+    except FileNotFoundError:  # a run that begins makes the folder anew
+        return ""
 
 
 def wait_for(process: BaseProcess, condition: Callable[[], bool], seconds: float = 60.0) -> None:
