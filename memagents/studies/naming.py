@@ -116,6 +116,13 @@ def differing(names: Sequence[Hashable], settings: Sequence[dict[str, Any]], pla
         options = set(itertools.chain.from_iterable(members))
         found[name] |= {option for option in options if len({repr(member.get(option)) for member in members}) > 1}
     return [
-        "".join(f", {option}={value}" for option, value in setting.items() if option in found[name])
+        "".join(worded(option, value) for option, value in setting.items() if option in found[name])
         for name, setting in zip(names, settings, strict=True)
     ]
+
+
+def worded(option: str, value: Any) -> str:
+    """A setting behind a name; one that is on is its own name, and one that is off is nothing."""
+    if isinstance(value, bool):
+        return f", {option}" if value else ""
+    return f", {option}={value}"
