@@ -28,6 +28,7 @@ Floats: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]
 Frame: TypeAlias = str | NDArray[np.uint8]
 Observations: TypeAlias = Array | dict[str, Array]
+Infos: TypeAlias = dict[str, Any]
 
 PIXELS_PER_CELL = 16
 
@@ -166,9 +167,7 @@ class BatchedEnv(VectorEnv[Observations, Array, Array], ABC):
     def glyphs(self) -> Integers:
         """A picture of every row, hidden state included: cells [B, height, width] that index `legend`."""
 
-    def reset(
-        self, *, seed: Seeds = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observations, dict[str, Any]]:
+    def reset(self, *, seed: Seeds = None, options: dict[str, Any] | None = None) -> tuple[Observations, Infos]:
         """Starts new episodes.
 
         Args:
@@ -189,7 +188,7 @@ class BatchedEnv(VectorEnv[Observations, Array, Array], ABC):
         self.restart(rows)
         return self.show(), {}
 
-    def step(self, actions: Array) -> tuple[Observations, Floats, Bools, Bools, dict[str, Any]]:
+    def step(self, actions: Array) -> tuple[Observations, Floats, Bools, Bools, Infos]:
         """Takes one action in every row; a row whose episode ends shows the first observation of its next one.
 
         Args:
@@ -279,7 +278,7 @@ class BatchedEnv(VectorEnv[Observations, Array, Array], ABC):
             f"{space.shape}; got {actions.dtype} of shape {actions.shape}: {np.array2string(actions, threshold=8)}"
         )
 
-    def _infos_of_ends(self, rows: Integers, success: Bools | None) -> dict[str, Any]:
+    def _infos_of_ends(self, rows: Integers, success: Bools | None) -> Infos:
         observations = self.show()
         final_obs = np.full(self.num_envs, None, dtype=object)
         for row in rows:

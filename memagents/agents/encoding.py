@@ -43,7 +43,7 @@ PLAIN = {type(None), bool, int, str}
 """Types whose values are JSON as they are; so are those of float that are finite."""
 
 
-def is_plain(value: Any) -> bool:
+def is_json(value: Any) -> bool:
     """Whether a value is JSON as it is."""
     return type(value) in PLAIN or (type(value) is float and math.isfinite(value))
 
@@ -86,7 +86,7 @@ class Encoder:
         Raises:
             NotPlainError: if it holds something that cannot be expressed.
         """
-        if is_plain(value):
+        if is_json(value):
             return value
         if type(value) is float:
             return {TAG: "float", "value": repr(value)}
@@ -142,7 +142,7 @@ class Encoder:
     def _encode_items(self, values: Iterable[Any], path: str, names: Iterable[Any]) -> list[Any]:
         # Most of what files hold are long rows of plain values, for which a call each would take long.
         return [
-            value if is_plain(value) else self.encode(value, f"{path}.{name}")
+            value if is_json(value) else self.encode(value, f"{path}.{name}")
             for name, value in zip(names, values, strict=True)
         ]
 

@@ -1,6 +1,7 @@
 """Environments that failed and were made anew: how often they may be, where it happened, and why."""
 
 import warnings
+from abc import abstractmethod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -75,9 +76,9 @@ class RespawningVecEnv(VecEnv):
         self.respawns.seed = seeds[0]
         return seeds
 
+    @abstractmethod
     def count_from(self, steps: int) -> None:
         """Takes so many steps of each environment as taken, for the errors that say at which step they were."""
-        raise NotImplementedError
 
 
 def respawns_of(env: VecEnv | None) -> Respawns:

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from abc import ABC, abstractmethod
 from errno import ENOSPC
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,15 +18,15 @@ Metrics: TypeAlias = dict[str, float | int | str]
 Row: TypeAlias = tuple[int, Metrics]
 
 
-class RowWriter(KVWriter):
+class RowWriter(KVWriter, ABC):
     """Takes the logger's dumps as rows: environment steps so far, and metrics by name."""
 
     def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
         self.add(step, scalars(filter_excluded_keys(key_values, key_excluded, "json")))
 
+    @abstractmethod
     def add(self, step: int, metrics: Metrics) -> None:
         """Writes a row."""
-        raise NotImplementedError
 
 
 class JsonlWriter(RowWriter):

@@ -74,6 +74,10 @@ def study_of(described: Mapping[str, Any]) -> CompareConfig:
     if isinstance(settings.get("folder"), str):
         settings["folder"] = Path(settings["folder"])
     check_kinds(settings, get_type_hints(CompareConfig))
+    own = settings.get("own", {})
+    check_kinds(own, dict.fromkeys(own, dict[str, Any]), "own: ")
+    for axis, entries in own.items():
+        check_kinds(entries, dict.fromkeys(entries, dict[str, Any]), f"own, {axis}: ")
     return CompareConfig(**settings)
 
 

@@ -10,7 +10,7 @@ from memagents.agents.specs import can_reveal, find_spec
 from memagents.kinds import check_kinds
 from memagents.memories.registry import memory_options
 from memagents.runs.config import Settings, TrainConfig, parse_arguments, short_name
-from memagents.runs.validation import check_config, did_you_mean
+from memagents.runs.validation import did_you_mean
 from memagents.studies.config import AXES, CompareConfig
 
 CONTROL = "none"
@@ -48,12 +48,11 @@ def cells(config: CompareConfig) -> list[TrainConfig]:
     """The runs of a study, the seeds of a combination next to each other.
 
     Raises:
-        ValueError: for a grid that is empty or names a thing twice, and for a run that cannot work.
+        ValueError: for a grid that is empty or names a thing twice, and for what is no setting of its parts. Whether
+            each run can work is checked by whoever trains it.
     """
     check_grid(config)
     combinations = [*grid(config), *(controls(config) if config.controls else ())]
-    for combination in combinations:
-        check_config(combination)
     return [
         replace(run, seed=seed, folder=run.run_folder.with_name(f"{run.run_folder.name}-seed{seed}"))
         for run in combinations

@@ -269,7 +269,7 @@ def test_environments_without_frames_need_no_render_mode():
 
 
 @every_task
-def test_seeds_mean_the_same_episodes_in_every_backend(env_id, knobs):
+def test_seeds_mean_the_same_episodes_in_every_vectorization(env_id, knobs):
     ours, theirs = (make_vec_env(env_id, 3, 21, env_kwargs=knobs, vectorization=name) for name in ("batched", "dummy"))
     for seed in (None, 4):
         if seed is not None:
@@ -441,7 +441,7 @@ def test_a_dict_observation_gets_two_entries_and_keeps_its_own():
 
 
 @every_task
-def test_the_wrapper_is_one_word_away_in_every_backend(env_id, knobs):
+def test_the_wrapper_is_one_word_away_in_every_vectorization(env_id, knobs):
     ours, theirs = (
         make_vec_env(env_id, 3, 2, env_kwargs=knobs, vectorization=name, last_action_reward=True)
         for name in ("batched", "dummy")

@@ -1,10 +1,11 @@
-"""Study folders made by hand, so that reports are tested without training."""
+"""Study folders made by hand, so that reports are tested without training, and a browser for their pages."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from chromium import Chromium, find
 
 from memagents.runs.config import TrainConfig, cell_folder
 from memagents.runs.evaluation import Evaluation
@@ -12,6 +13,16 @@ from memagents.runs.folder import RunFolder
 from memagents.runs.results import RunResult
 
 MakeRun = Callable[..., RunResult]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Chromium]:
+    program = find()
+    if program is None:
+        pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
+    chromium = Chromium(program)
+    yield chromium
+    chromium.close()
 
 
 @pytest.fixture

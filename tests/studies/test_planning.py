@@ -146,6 +146,8 @@ MISTAKES = {
         f"env: ['{T_MAZE}']\nown: {{memory: {{gru: {{timestep: 3}}}}}}",
         "own, memory, gru: there is no setting 'timestep': did you mean 'timesteps'",
     ),
+    "own entries": (f"env: ['{T_MAZE}']\nown: {{memory: [gru]}}", "own: memory must be of type dict, got ['gru']"),
+    "own settings": (f"env: ['{T_MAZE}']\nown: {{memory: {{gru: 3}}}}", "own, memory: gru must be of type dict, got 3"),
     "own kind": (f"env: ['{T_MAZE}']\nown: {{memory: {{gru: {{timesteps: few}}}}}}", "timesteps must be of type int"),
     "argument": (f"env: ['{T_MAZE} corridor']", "'corridor' is not of the form name=value"),
     "argument of the environment": (f"env: ['{T_MAZE} corridor=3']", "no argument 'corridor'"),

@@ -4,20 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium import Chromium, find
+from chromium import Chromium
 from replays import replay_of
 
 from memagents.studies.replay_page import page
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Chromium]:
-    program = find()
-    if program is None:
-        pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
-    chromium = Chromium(program)
-    yield chromium
-    chromium.close()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium import Chromium, find
+from chromium import Chromium
 
 from memagents.studies.findings import Findings
 from memagents.studies.report_page import page
@@ -17,16 +17,6 @@ CURVES = {
 PARAMETERS = {"none": 9, "gru": 1000, "a_long_name_of_a_memory": 200}
 STEPS, SIZES = 5, 7
 """Columns of the table."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Chromium]:
-    program = find()
-    if program is None:
-        pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
-    chromium = Chromium(program)
-    yield chromium
-    chromium.close()
 
 
 @pytest.fixture
