@@ -15,6 +15,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from memagents.kernels import dnc as kernel
+from memagents.kernels.unroll import Kernel
 from memagents.memories.base import Memory
 from memagents.memories.registry import register_memory
 from memagents.ops import addressing
@@ -163,11 +165,9 @@ class DNC(Memory[DNCState]):
     def forward(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: DNCState
     ) -> tuple[Float[Tensor, "T B H"], DNCState]:
-        hidden, reads = [], []
-        for now in unroll(self._advance, self.controller.from_input(inputs), episode_starts, state, self.reset):
-            hidden.append(now.hidden)
-            reads.append(now.reads)
-        return self._output(torch.stack(hidden), torch.stack(reads)), now
+        memory = self.controller, self._advance, self._kernel()
+        hidden, reads, state = unroll(*memory, inputs, episode_starts, state, self.reset)
+        return self._output(hidden, reads), state
 
     def trace(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: DNCState
@@ -182,6 +182,11 @@ class DNC(Memory[DNCState]):
         told = self._interface(self.controller.interface(states["hidden"].flatten(0, 1)))
         told["allocation"] = addressing.allocation(states["usage"].flatten(0, 1))
         return states | {name: torch.unflatten(part, 0, episode_starts.shape) for name, part in told.items()}
+
+    def _kernel(self) -> Kernel | None:
+        """There is none for the repairs."""
+        repaired = self.masked_content or self.deallocate or self.sharpen_links
+        return None if repaired else Kernel(kernel.forward, kernel.backward)
 
     def _advance(self, from_input: Tensor, state: DNCState) -> DNCState:
         hidden, cell, interface = self.controller(from_input, state.reads, state.hidden, state.cell)

@@ -4,12 +4,15 @@ Adam Santoro, Sergey Bartunov, Matthew Botvinick, Daan Wierstra, Timothy Lillicr
 Neural Networks. ICML 2016, section 3; arXiv:1605.06065 ("One-shot Learning with ...").
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from memagents.kernels import mann as kernel
+from memagents.kernels.unroll import Kernel
 from memagents.memories.base import Memory
 from memagents.memories.registry import register_memory
 from memagents.ops.addressing import cosine_similarity, least_used
@@ -111,11 +114,9 @@ class MANN(Memory[MANNState]):
     def forward(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: MANNState
     ) -> tuple[Float[Tensor, "T B H"], MANNState]:
-        hidden, reads = [], []
-        for now in unroll(self._advance, self.controller.from_input(inputs), episode_starts, state, self.reset):
-            hidden.append(now.hidden)
-            reads.append(now.reads)
-        return self._output(torch.stack(hidden), torch.stack(reads)), now
+        memory = self.controller, self._advance, self._kernel()
+        hidden, reads, state = unroll(*memory, inputs, episode_starts, state, self.reset)
+        return self._output(hidden, reads), state
 
     def trace(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: MANNState
@@ -129,6 +130,10 @@ class MANN(Memory[MANNState]):
         least = least_used(states["usage"].flatten(0, 1), self.num_reads)
         told = {"keys": keys, "gates": gates, "least_used": least}
         return states | {name: torch.unflatten(part, 0, episode_starts.shape) for name, part in told.items()}
+
+    def _kernel(self) -> Kernel:
+        decay = self.usage_decay
+        return Kernel(partial(kernel.forward, decay), partial(kernel.backward, decay))
 
     def _advance(self, from_input: Tensor, state: MANNState) -> MANNState:
         hidden, cell, interface = self.controller(from_input, state.reads, state.hidden, state.cell)

@@ -12,6 +12,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from memagents.kernels import ntm as kernel
+from memagents.kernels.unroll import Kernel
 from memagents.memories.base import Memory
 from memagents.memories.registry import register_memory
 from memagents.ops.addressing import content_weights, interpolate, sharpen, shift, write
@@ -122,11 +124,9 @@ class NTM(Memory[NTMState]):
     def forward(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: NTMState
     ) -> tuple[Float[Tensor, "T B H"], NTMState]:
-        hidden, reads = [], []
-        for now in unroll(self._advance, self.controller.from_input(inputs), episode_starts, state, self.reset):
-            hidden.append(now.hidden)
-            reads.append(now.reads)
-        return self._output(torch.stack(hidden), torch.stack(reads)), now
+        memory = self.controller, self._advance, self._kernel()
+        hidden, reads, state = unroll(*memory, inputs, episode_starts, state, self.reset)
+        return self._output(hidden, reads), state
 
     def trace(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: NTMState
@@ -140,6 +140,9 @@ class NTM(Memory[NTMState]):
         states = super().trace(inputs, episode_starts, state)
         told = self._heads(self.controller.interface(states["hidden"].flatten(0, 1)))
         return states | {name: torch.unflatten(part, 0, episode_starts.shape) for name, part in told._asdict().items()}
+
+    def _kernel(self) -> Kernel:
+        return Kernel(kernel.forward, kernel.backward)
 
     def _advance(self, from_input: Tensor, state: NTMState) -> NTMState:
         hidden, cell, told = self.controller(from_input, state.reads, state.hidden, state.cell)

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from memagents.kernels.unroll import Kernel, can_work_with
+from memagents.kernels.unroll import unroll as by_kernel
 from memagents.ops.initialisation import linear
 from memagents.ops.recurrence import check_positive
 
@@ -86,21 +88,46 @@ class Controller(nn.Module):
 
 
 def unroll(
+    controller: Controller,
+    advance: Callable[[Tensor, StateT], StateT],
+    kernel: Kernel | None,
+    inputs: Float[Tensor, "T B D"],
+    episode_starts: Bool[Tensor, "T B"],
+    state: StateT,
+    reset: Callable[[StateT, Tensor], StateT],
+) -> tuple[Float[Tensor, "T B H"], Float[Tensor, "T B R W"], StateT]:
+    """A controller and its external memory over time: by a kernel where there is one that can, else step by step.
+
+    Args:
+        controller: see there.
+        advance: `(what the input adds to the gates [B, GH], state)` -> the next state.
+        kernel: the same after the controller; see `memagents.kernels`.
+        inputs: features over time.
+        episode_starts: true where an episode begins.
+        state: what was held before the first step: hidden vector and cell, what the kernel takes, and the words read.
+        reset: `(state, where)` -> the state with the rows marked in `where` replaced by the initial one, a constant.
+
+    Returns:
+        Hidden vectors, words read, and what is held after the last step.
+    """
+    from_inputs = controller.from_input(inputs)
+    if kernel is not None and can_work_with(inputs):
+        first = reset(state, torch.ones_like(episode_starts[0]))
+        weights = controller.from_past.weight, controller.interface.weight, controller.interface.bias
+        hidden, reads, last = by_kernel(kernel, controller.kind, (episode_starts, first), from_inputs, weights, state)
+        return hidden, reads, type(state)(*last)
+    each = list(states(advance, from_inputs, episode_starts, state, reset))
+    return torch.stack([now[0] for now in each]), torch.stack([now[-1] for now in each]), each[-1]
+
+
+def states(
     advance: Callable[[Tensor, StateT], StateT],
     from_inputs: Float[Tensor, "T B GH"],
     episode_starts: Bool[Tensor, "T B"],
     state: StateT,
     reset: Callable[[StateT, Tensor], StateT],
 ) -> Iterator[StateT]:
-    """The state after every step.
-
-    Args:
-        advance: `(from_input [B, GH], state)` -> the next state.
-        from_inputs: what the inputs add to the controller's gates.
-        episode_starts: true where an episode begins.
-        state: what was held before the first step.
-        reset: `(state, where)` -> the state with the rows marked in `where` replaced by the initial one.
-    """
+    """The state after every step."""
     some_row_starts = episode_starts.any(1).tolist()
     for from_input, starts, some_start in zip(from_inputs, episode_starts, some_row_starts, strict=True):
         if some_start:

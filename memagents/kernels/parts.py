@@ -1,0 +1,137 @@
+"""What the kernels of several memories have in common, for one row of a batch and one head.
+
+Axes: N slots, W features of a word.
+"""
+
+import math
+from typing import Any, TypeAlias
+
+import numpy as np
+from jaxtyping import Float
+
+from memagents.kernels.compilation import compiled
+
+Array: TypeAlias = np.ndarray
+
+Number: TypeAlias = Any
+"""One of an array's numbers, of 32 or 64 bits."""
+
+SHORT_SQUARED = 1e-6
+"""What is added to squared lengths; see `ops.addressing.SHORT`."""
+
+TIE = 1e-5
+"""See `ops.addressing.TIE`."""
+
+
+@compiled
+def sigmoid(x: Number) -> Number:
+    """σ."""
+    return 1 / (1 + math.exp(-x))
+
+
+@compiled
+def softplus(x: Number) -> Number:
+    """log(1 + e^x); its derivative is σ."""
+    return x if x > 20 else math.log1p(math.exp(x))
+
+
+@compiled
+def softmax(x: Float[Array, " N"], out: Float[Array, " N"]) -> None:
+    """Attention."""
+    highest = x.max()
+    total = x.dtype.type(0)
+    for n in range(len(x)):
+        out[n] = math.exp(x[n] - highest)
+        total += out[n]
+    for n in range(len(x)):
+        out[n] /= total
+
+
+@compiled
+def softmax_backward(out: Float[Array, " N"], d_out: Float[Array, " N"], d_x: Float[Array, " N"]) -> None:
+    """From the gradient of the attention to that of what it was made of."""
+    mean = d_out.dtype.type(0)
+    for n in range(len(out)):
+        mean += out[n] * d_out[n]
+    for n in range(len(out)):
+        d_x[n] = out[n] * (d_out[n] - mean)
+
+
+@compiled
+def square(x: Float[Array, " W"]) -> Number:
+    """The squared length of a word."""
+    total = x.dtype.type(SHORT_SQUARED)
+    for w in range(len(x)):
+        total += x[w] * x[w]
+    return total
+
+
+@compiled
+def dot(x: Float[Array, " W"], y: Float[Array, " W"]) -> Number:
+    """The product of two words."""
+    total = x.dtype.type(0)
+    for w in range(len(x)):
+        total += x[w] * y[w]
+    return total
+
+
+@compiled
+def similarity(key: Float[Array, " W"], memory: Float[Array, "N W"], out: Float[Array, " N"]) -> None:
+    """cos(k, M_i): `ops.addressing.cosine_similarity`."""
+    key_square = square(key)
+    for n in range(len(memory)):
+        out[n] = dot(key, memory[n]) / math.sqrt(key_square * square(memory[n]))
+
+
+@compiled
+def similarity_backward(
+    key: Float[Array, " W"],
+    memory: Float[Array, "N W"],
+    out: Float[Array, " N"],
+    d_out: Float[Array, " N"],
+    d_key: Float[Array, " W"],
+    d_memory: Float[Array, "N W"],
+) -> None:
+    """Adds to the gradients of key and words: ds/dk = (M_i / |M_i| - s k / |k|) / |k|, and the other way round."""
+    key_square = square(key)
+    for n in range(len(memory)):
+        word_square = square(memory[n])
+        across = d_out[n] / math.sqrt(key_square * word_square)
+        along_key = d_out[n] * out[n] / key_square
+        along_word = d_out[n] * out[n] / word_square
+        for w in range(len(key)):
+            d_key[w] += across * memory[n, w] - along_key * key[w]
+            d_memory[n, w] += across * key[w] - along_word * memory[n, w]
+
+
+@compiled
+def read(weights: Float[Array, " N"], memory: Float[Array, "N W"], out: Float[Array, " W"]) -> None:
+    """Σ_i w_i M_i."""
+    out[:] = 0
+    for n in range(len(memory)):
+        for w in range(len(out)):
+            out[w] += weights[n] * memory[n, w]
+
+
+@compiled
+def read_backward(
+    weights: Float[Array, " N"],
+    memory: Float[Array, "N W"],
+    d_out: Float[Array, " W"],
+    d_weights: Float[Array, " N"],
+    d_memory: Float[Array, "N W"],
+) -> None:
+    """Adds to the gradients of weights and words."""
+    for n in range(len(memory)):
+        d_weights[n] += dot(memory[n], d_out)
+        for w in range(len(d_out)):
+            d_memory[n, w] += weights[n] * d_out[w]
+
+
+@compiled
+def by_usage(usage: Float[Array, " N"]) -> Array:
+    """The slots, those used least first: `ops.addressing.by_usage`."""
+    ranks = np.empty_like(usage)
+    for n in range(len(usage)):
+        ranks[n] = usage[n] + usage.dtype.type(TIE * n)
+    return np.argsort(ranks)
