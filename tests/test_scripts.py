@@ -8,13 +8,15 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from memagents.encoders import list_encoders
 from memagents.errors import DamagedFileError
-from memagents.memories.registry import list_memories
+from memagents.memories.registry import list_memories, make_memory
 from memagents.runs.models import build_env
 from memagents.runs.sizes import of_wanted_size
 from memagents.runs.validation import check_config
@@ -67,6 +69,55 @@ def test_the_studies_whose_results_are_kept_can_be_run_and_have_seeds_enough():
     assert set(question.memory) == set(list_memories())
     assert len(question.env) == 6
     assert question.match_parameters is not None
+
+
+@pytest.fixture
+def horizon(monkeypatch):
+    (script,) = (script for script in SCRIPTS if script.name == "horizon.py")
+    monkeypatch.syspath_prepend(script.parent)
+    return importlib.import_module("horizon")
+
+
+@pytest.mark.parametrize("corridor", [10, 1000])
+@pytest.mark.parametrize("name", ["frame_stack", "transformer", "gtrxl", "memn2n", "han", "wavenet", "tcn"])
+def test_memories_in_a_corridor_are_long_enough_to_hold_its_first_step(horizon, name, corridor):
+    options = {**horizon.length(name, corridor + 1), **({} if name == "frame_stack" else {"hidden_size": 8})}
+    memory = make_memory(name, input_size=2, **options).double()
+    torch.manual_seed(0)
+    inputs = torch.randn(corridor + 1, 1, 2, dtype=torch.float64, requires_grad=True)
+    starts = torch.zeros(corridor + 1, 1, dtype=torch.bool)
+    outputs, _ = memory(inputs, starts, memory.initial_state(1))
+    weights = torch.randn(memory.output_size, dtype=torch.float64)
+    (gradient,) = torch.autograd.grad(outputs[-1, 0] @ weights, inputs)
+    assert gradient[0].abs().sum() > 0
+
+
+def test_a_memory_that_does_not_solve_a_corridor_is_not_tried_in_a_longer_one(horizon, monkeypatch, tmp_path):
+    scores = {"gru": {10: 0.95, 30: 0.89}, "lstm": {10: 0.9, 30: 0.95, 100: 0.5}, "none": {10: 0.5}}
+
+    def compare(study):
+        (corridor,) = (int(env.partition("=")[2]) for env in study.env)
+        runs = [
+            SimpleNamespace(config=SimpleNamespace(memory=memory, eval_episodes=100), score=scores[memory][corridor])
+            for memory in study.memory
+            for _ in range(study.seeds)
+        ]
+        return SimpleNamespace(runs=runs)
+
+    monkeypatch.setattr(horizon, "compare", compare)
+    options = horizon.Options(memories=("none", "lstm", "gru"), folder=tmp_path)
+    found = dict(horizon.climb(options))
+    assert {corridor: list(runs) for corridor, runs in found.items()} == {
+        10: ["none", "lstm", "gru"],
+        30: ["lstm", "gru"],
+        100: ["lstm"],
+    }
+    lines = [line for line in horizon.page(options, found).splitlines() if line.startswith("| ")]
+    assert lines[2:] == [
+        "| lstm | **30** | 0.90 [0.90, 0.90] | 0.95 [0.95, 0.95] | 0.50 [0.50, 0.50] |  |  |",
+        "| gru | **10** | 0.95 [0.95, 0.95] | 0.89 [0.89, 0.89] |  |  |  |",
+        "| none | **none** | 0.50 [0.50, 0.50] |  |  |  |  |",
+    ]
 
 
 def test_every_encoder_is_run_without_a_memory_and_with_one(monkeypatch):

@@ -4,6 +4,7 @@ Where a memory has no `hidden_size`, the two layers of actor and critic are made
 memory can spend its parameters.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -17,14 +18,16 @@ TOLERANCE = 0.1
 """How far from the wanted number of parameters an agent may be."""
 
 MULTIPLE = 4
-"""Of which every hidden size is one, so that the usual numbers of heads divide it."""
+"""Of which a hidden size is one where that comes near enough, so that the usual numbers of heads divide it."""
 
 LARGEST = 2048
 """Hidden size that is tried."""
 
 
 def of_wanted_size(config: TrainConfig, env: VecEnv) -> TrainConfig:
-    """The run with the hidden size, a multiple of 4, whose agent comes nearest to `match_parameters`, if that is set.
+    """The run with the hidden size whose agent comes nearest to `match_parameters`, if that is set.
+
+    Among multiples of 4, and only if none of them comes within a tenth among all.
 
     Raises:
         ValueError: if none comes within a tenth of it.
@@ -41,12 +44,29 @@ def of_wanted_size(config: TrainConfig, env: VecEnv) -> TrainConfig:
             high = middle
     found = {size: parameters(with_size(config, size), env) for size in (MULTIPLE * low, MULTIPLE * max(low - 1, 1))}
     nearest = min(found, key=lambda size: abs(found[size] - wanted))
-    if abs(found[nearest] / wanted - 1) > TOLERANCE:
+    if not is_near(found[nearest], wanted):
+        found |= sizes_between(config, env, min(found), max(found))
+        nearest = min(found, key=lambda size: abs(found[size] - wanted))
+    if not is_near(found[nearest], wanted):
         raise ValueError(
             f"an agent with memory={config.memory!r} on {config.env} cannot be made of about {wanted:,} parameters: "
             f"the nearest has {found[nearest]:,}, with a hidden size of {nearest}; set another match_parameters"
         )
     return with_size(config, nearest)
+
+
+def is_near(number: int, wanted: int) -> bool:
+    """Whether an agent of so many parameters will do."""
+    return abs(number / wanted - 1) <= TOLERANCE
+
+
+def sizes_between(config: TrainConfig, env: VecEnv, low: int, high: int) -> dict[int, int]:
+    """The parameters of the agents whose hidden sizes lie between two others, as far as the memory allows them."""
+    found = {}
+    for size in range(low + 1, high):
+        with suppress(ValueError):  # heads that do not divide it
+            found[size] = parameters(with_size(config, size), env)
+    return found
 
 
 def with_size(config: TrainConfig, size: int) -> TrainConfig:
