@@ -12,10 +12,10 @@ import numpy as np
 from jaxtyping import Float
 
 from memagents.kernels.compilation import compiled
+from memagents.kernels.links import follow, follow_backward, link, link_backward
 from memagents.kernels.parts import (
     Array,
     Number,
-    by_usage,
     dot,
     read,
     read_backward,
@@ -26,19 +26,7 @@ from memagents.kernels.parts import (
     softmax_backward,
     softplus,
 )
-
-LEAST = 1e-6
-"""See `ops.addressing.LEAST`."""
-
-Held: TypeAlias = tuple[
-    Float[Array, "B N W"],
-    Float[Array, "B N"],
-    Float[Array, "B L L"],
-    Float[Array, "B L"],
-    Float[Array, "B N"],
-    Float[Array, "B R N"],
-]
-"""Memory, usage, links, precedence, write weights and read weights."""
+from memagents.kernels.usage import allocation, allocation_backward, by_usage, retention, retention_backward
 
 State: TypeAlias = tuple[
     Float[Array, "B N W"],
@@ -49,14 +37,12 @@ State: TypeAlias = tuple[
     Float[Array, "B R N"],
     Float[Array, "B R W"],
 ]
-"""The same, and the words read."""
+"""Memory, usage, links, precedence, write weights, read weights, and the words read."""
 
 
 class Write(NamedTuple):
     """What the head that writes was told, and where that led it."""
 
-    key: Array
-    strength: Number
     erase: Array
     vector: Array
     allocation_gate: Number
@@ -68,195 +54,12 @@ class Write(NamedTuple):
 
 
 @compiled
-def retention(told: Float[Array, "R P"], size: int, read_weights: Float[Array, "R N"]) -> Float[Array, " N"]:
-    """ψ = Π_i (1 - f_i w_i)."""
-    kept: Float[Array, " N"] = np.ones_like(read_weights[0])
-    for r in range(len(told)):
-        free = sigmoid(told[r, size + 1])
-        for n in range(len(kept)):
-            kept[n] *= 1 - free * read_weights[r, n]
-    return kept
-
-
-@compiled
-def retention_backward(
-    told: Float[Array, "R P"],
-    size: int,
-    read_weights: Float[Array, "R N"],
-    d_kept: Float[Array, " N"],
-    d_told: Float[Array, "R P"],
-    d_read_weights: Float[Array, "R N"],
+def look_up(
+    key: Array, strength: Number, memory: Float[Array, "N W"], near: Float[Array, " N"], content: Float[Array, " N"]
 ) -> None:
-    """Writes the gradients of the free gates, and adds to those of the weights."""
-    for r in range(len(told)):
-        free, d_free = sigmoid(told[r, size + 1]), told.dtype.type(0)
-        for n in range(len(d_kept)):
-            d_factor = d_kept[n]
-            for other in range(len(told)):
-                if other != r:
-                    d_factor *= 1 - sigmoid(told[other, size + 1]) * read_weights[other, n]
-            d_free -= d_factor * read_weights[r, n]
-            d_read_weights[r, n] -= d_factor * free
-        d_told[r, size + 1] = d_free * free * (1 - free)
-
-
-@compiled
-def aim(told: Array, memory: Float[Array, "N W"], usage: Float[Array, " N"]) -> Write:
-    """Where the head that writes looks up its key, and which slots are free."""
-    size = memory.shape[1]
-    strength, near, content = 1 + softplus(told[size]), np.empty_like(usage), np.empty_like(usage)
-    similarity(told[:size], memory, near)
-    softmax(strength * near, content)
-    erase = np.empty_like(told[:size])
-    for w in range(size):
-        erase[w] = sigmoid(told[size + 1 + w])
-    order, allocation, used_before = by_usage(usage), np.empty_like(usage), usage.dtype.type(1)
-    for n in order:
-        used = usage.dtype.type(LEAST + (1 - LEAST) * usage[n])
-        allocation[n] = (1 - used) * used_before
-        used_before *= used
-    vector = told[2 * size + 1 : 3 * size + 1]
-    gates = sigmoid(told[3 * size + 1]), sigmoid(told[3 * size + 2])
-    return Write(told[:size], strength, erase, vector, gates[0], gates[1], near, content, order, allocation)
-
-
-@compiled
-def allocation_backward(
-    usage: Float[Array, " N"], order: Array, d_allocation: Float[Array, " N"], d_usage: Float[Array, " N"]
-) -> None:
-    """Adds to the gradient of the usage: through the sorted values, not through their order."""
-    before = np.empty_like(usage)  # what is used of all slots that are freer
-    used_before = usage.dtype.type(1)
-    for n in order:
-        before[n] = used_before
-        used_before *= usage.dtype.type(LEAST + (1 - LEAST) * usage[n])
-    later = usage.dtype.type(0)
-    for n in order[::-1]:
-        used = usage.dtype.type(LEAST + (1 - LEAST) * usage[n])
-        d_usage[n] += (1 - LEAST) * (later / used - before[n] * d_allocation[n])
-        later += d_allocation[n] * (1 - used) * before[n]
-
-
-@compiled
-def link(
-    links: Float[Array, "N N"],
-    precedence: Float[Array, " N"],
-    weights: Float[Array, " N"],
-    after: Float[Array, "N N"],
-    preceding: Float[Array, " N"],
-) -> None:
-    """Links and precedence after a write."""
-    left = 1 - weights.sum()
-    for i in range(len(links)):
-        for j in range(len(links)):
-            after[i, j] = (1 - weights[i] - weights[j]) * links[i, j] + weights[i] * precedence[j]
-        after[i, i] = 0
-        preceding[i] = left * precedence[i] + weights[i]
-
-
-@compiled
-def link_backward(
-    links: Float[Array, "N N"],
-    precedence: Float[Array, " N"],
-    weights: Float[Array, " N"],
-    d_after: Float[Array, "N N"],
-    d_preceding: Float[Array, " N"],
-    d_links: Float[Array, "N N"],
-    d_precedence: Float[Array, " N"],
-    d_weights: Float[Array, " N"],
-) -> None:
-    """Writes the gradients of links and precedence, and adds to that of the weights. `d_after` loses its diagonal."""
-    left, d_left = 1 - weights.sum(), dot(d_preceding, precedence)
-    for i in range(len(links)):
-        d_precedence[i] = left * d_preceding[i]
-        d_weights[i] += d_preceding[i] - d_left
-        d_after[i, i] = 0
-    for i in range(len(links)):
-        d_weight = links.dtype.type(0)
-        for j in range(len(links)):
-            d_links[i, j] = (1 - weights[i] - weights[j]) * d_after[i, j]
-            d_weight += d_after[i, j] * (precedence[j] - links[i, j])
-            d_weights[j] -= d_after[i, j] * links[i, j]
-            d_precedence[j] += weights[i] * d_after[i, j]
-        d_weights[i] += d_weight
-
-
-@compiled
-def forward(
-    interface: Float[Array, "B I"],
-    memory: Float[Array, "B N W"],
-    usage: Float[Array, "B N"],
-    links: Float[Array, "B L L"],
-    precedence: Float[Array, "B L"],
-    write_weights: Float[Array, "B N"],
-    read_weights: Float[Array, "B R N"],
-) -> State:
-    """What is held after a step."""
-    (rows, heads, slots), size, linked = read_weights.shape, memory.shape[2], links.shape[1] > 0
-    after, used, linking, preceding = (
-        memory.copy(),
-        np.empty_like(usage),
-        np.empty_like(links),
-        np.empty_like(precedence),
-    )
-    writing, reading = np.empty_like(write_weights), np.empty_like(read_weights)
-    reads, near, modes = np.empty((rows, heads, size), memory.dtype), np.empty_like(usage[0]), np.empty(3, memory.dtype)
-    about = size + 2 + 3 * linked
-    for b in range(rows):
-        told = interface[b, : heads * about].copy().reshape(heads, about)
-        kept = retention(told, size, read_weights[b])
-        for n in range(slots):
-            used[b, n] = (usage[b, n] + write_weights[b, n] * (1 - usage[b, n])) * kept[n]
-        write = aim(interface[b, heads * about :], memory[b], used[b])
-        for n in range(slots):
-            aimed = write.content[n] + write.allocation_gate * (write.allocation[n] - write.content[n])
-            writing[b, n] = write.write_gate * aimed
-            for w in range(size):
-                after[b, n, w] += writing[b, n] * (write.vector[w] - write.erase[w] * memory[b, n, w])
-        if linked:
-            link(links[b], precedence[b], writing[b], linking[b], preceding[b])
-        for r in range(heads):
-            similarity(told[r, :size], after[b], near)
-            softmax((1 + softplus(told[r, size])) * near, reading[b, r])
-            if linked:
-                softmax(told[r, size + 2 :], modes)
-                reading[b, r] *= modes[1]
-                follow(linking[b], read_weights[b, r], modes, reading[b, r])
-            read(reading[b, r], after[b], reads[b, r])
-    return after, used, linking, preceding, writing, reading, reads
-
-
-@compiled
-def follow(
-    links: Float[Array, "N N"], previous: Float[Array, " N"], modes: Float[Array, " 3"], weights: Float[Array, " N"]
-) -> None:
-    """Adds the ways back and forward along the links."""
-    for i in range(len(links)):
-        weights[i] += modes[2] * dot(links[i], previous)
-        for j in range(len(links)):
-            weights[j] += modes[0] * previous[i] * links[i, j]
-
-
-@compiled
-def follow_backward(
-    links: Float[Array, "N N"],
-    previous: Float[Array, " N"],
-    modes: Float[Array, " 3"],
-    d_weights: Float[Array, " N"],
-    d_links: Float[Array, "N N"],
-    d_previous: Float[Array, " N"],
-    d_modes: Float[Array, " 3"],
-) -> None:
-    """Writes the gradients of two modes, and adds to those of links and weights before."""
-    d_modes[0] = d_modes[2] = 0
-    for i in range(len(links)):
-        back, onward = dot(links[i], d_weights), dot(links[i], previous)
-        d_modes[0] += previous[i] * back
-        d_modes[2] += d_weights[i] * onward
-        d_previous[i] += modes[0] * back
-        for j in range(len(links)):
-            d_previous[j] += modes[2] * d_weights[i] * links[i, j]
-            d_links[i, j] += modes[0] * previous[i] * d_weights[j] + modes[2] * d_weights[i] * previous[j]
+    """Attention to words that resemble a key."""
+    similarity(key, memory, near)
+    softmax((1 + softplus(strength)) * near, content)
 
 
 @compiled
@@ -279,6 +82,62 @@ def look_up_backward(
     d_told[: size + 1] = 0
     similarity_backward(key, memory, near, d_logits, d_told[:size], d_memory)
     d_told[size] = d_strength * sigmoid(strength)
+
+
+@compiled
+def aim(told: Array, memory: Float[Array, "N W"], usage: Float[Array, " N"]) -> Write:
+    """Where the head that writes looks up its key, and which slots are free."""
+    size = memory.shape[1]
+    near, content = np.empty_like(usage), np.empty_like(usage)
+    look_up(told[:size], told[size], memory, near, content)
+    erase = np.empty_like(told[:size])
+    for w in range(size):
+        erase[w] = sigmoid(told[size + 1 + w])
+    order, free = by_usage(usage), np.empty_like(usage)
+    allocation(usage, order, free)
+    vector = told[2 * size + 1 : 3 * size + 1]
+    gates = sigmoid(told[3 * size + 1]), sigmoid(told[3 * size + 2])
+    return Write(erase, vector, gates[0], gates[1], near, content, order, free)
+
+
+@compiled
+def forward(
+    interface: Float[Array, "B I"],
+    memory: Float[Array, "B N W"],
+    usage: Float[Array, "B N"],
+    links: Float[Array, "B L L"],
+    precedence: Float[Array, "B L"],
+    write_weights: Float[Array, "B N"],
+    read_weights: Float[Array, "B R N"],
+) -> State:
+    """What is held after a step."""
+    (rows, heads, slots), size, linked = read_weights.shape, memory.shape[2], links.shape[1] > 0
+    after, used = memory.copy(), np.empty_like(usage)
+    linking, preceding = np.empty_like(links), np.empty_like(precedence)
+    writing, reading = np.empty_like(write_weights), np.empty_like(read_weights)
+    reads, near, modes = np.empty((rows, heads, size), memory.dtype), np.empty_like(usage[0]), np.empty(3, memory.dtype)
+    about = size + 2 + 3 * linked
+    for b in range(rows):
+        told = interface[b, : heads * about].copy().reshape(heads, about)
+        kept = retention(told, size, read_weights[b])
+        for n in range(slots):
+            used[b, n] = (usage[b, n] + write_weights[b, n] * (1 - usage[b, n])) * kept[n]
+        write = aim(interface[b, heads * about :], memory[b], used[b])
+        for n in range(slots):
+            aimed = write.content[n] + write.allocation_gate * (write.allocation[n] - write.content[n])
+            writing[b, n] = write.write_gate * aimed
+            for w in range(size):
+                after[b, n, w] += writing[b, n] * (write.vector[w] - write.erase[w] * memory[b, n, w])
+        if linked:
+            link(links[b], precedence[b], writing[b], linking[b], preceding[b])
+        for r in range(heads):
+            look_up(told[r, :size], told[r, size], after[b], near, reading[b, r])
+            if linked:
+                softmax(told[r, size + 2 :], modes)
+                reading[b, r] *= modes[1]
+                follow(linking[b], read_weights[b, r], modes, reading[b, r])
+            read(reading[b, r], after[b], reads[b, r])
+    return after, used, linking, preceding, writing, reading, reads
 
 
 @compiled
@@ -349,12 +208,8 @@ def backward(
     d_interface, d_memory, d_usage = np.empty_like(interface), d_after[0].copy(), np.empty_like(usage)
     d_links, d_precedence = np.empty_like(links), np.empty_like(precedence)
     d_writing, d_reading = np.empty_like(write_weights), np.zeros_like(read_weights)
-    near, content, modes, d_modes = (
-        np.empty_like(usage[0]),
-        np.empty_like(usage[0]),
-        np.empty(3, memory.dtype),
-        np.empty(3, memory.dtype),
-    )
+    near, content = np.empty_like(usage[0]), np.empty_like(usage[0])
+    modes, d_modes = np.empty(3, memory.dtype), np.empty(3, memory.dtype)
     about = size + 2 + 3 * linked
     for b in range(rows):
         told, said = interface[b, : heads * about].copy().reshape(heads, about), interface[b, heads * about :]
@@ -363,8 +218,8 @@ def backward(
         for r in range(heads):
             d_weights = d_after[5][b, r].copy()
             read_backward(after[5][b, r], after[0][b], d_after[6][b, r], d_weights, d_memory[b])
-            similarity(told[r, :size], after[0][b], near)
-            softmax((1 + softplus(told[r, size])) * near, content)
+            key, strength = told[r, :size], told[r, size]
+            look_up(key, strength, after[0][b], near, content)
             if linked:
                 softmax(told[r, size + 2 :], modes)
                 previous, d_previous = read_weights[b, r], d_reading[b, r]
@@ -372,7 +227,6 @@ def backward(
                 d_modes[1] = dot(d_weights, content)
                 softmax_backward(modes, d_modes, d_told[r, size + 2 :])
                 d_weights *= modes[1]
-            key, strength = told[r, :size], told[r, size]
             look_up_backward(key, strength, after[0][b], near, content, d_weights, d_told[r], d_memory[b])
         if linked:
             held, d_held = (links[b], precedence[b]), (d_links[b], d_precedence[b])

@@ -12,7 +12,6 @@ from jaxtyping import Float
 from memagents.kernels.compilation import compiled
 from memagents.kernels.parts import (
     Array,
-    by_usage,
     dot,
     read,
     read_backward,
@@ -22,14 +21,12 @@ from memagents.kernels.parts import (
     softmax,
     softmax_backward,
 )
-
-Held: TypeAlias = tuple[Float[Array, "B N W"], Float[Array, "B N"], Float[Array, "B R N"], Float[Array, "B R N"]]
-"""Memory, usage, and the weights for reading and writing."""
+from memagents.kernels.usage import by_usage
 
 State: TypeAlias = tuple[
     Float[Array, "B N W"], Float[Array, "B N"], Float[Array, "B R N"], Float[Array, "B R N"], Float[Array, "B R W"]
 ]
-"""The same, and the words read."""
+"""Memory, usage, the weights for reading and for writing, and the words read."""
 
 
 @compiled

@@ -19,9 +19,6 @@ Number: TypeAlias = Any
 SHORT_SQUARED = 1e-6
 """What is added to squared lengths; see `ops.addressing.SHORT`."""
 
-TIE = 1e-5
-"""See `ops.addressing.TIE`."""
-
 
 @compiled
 def sigmoid(x: Number) -> Number:
@@ -126,12 +123,3 @@ def read_backward(
         d_weights[n] += dot(memory[n], d_out)
         for w in range(len(d_out)):
             d_memory[n, w] += weights[n] * d_out[w]
-
-
-@compiled
-def by_usage(usage: Float[Array, " N"]) -> Array:
-    """The slots, those used least first: `ops.addressing.by_usage`."""
-    ranks = np.empty_like(usage)
-    for n in range(len(usage)):
-        ranks[n] = usage[n] + usage.dtype.type(TIE * n)
-    return np.argsort(ranks)

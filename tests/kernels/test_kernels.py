@@ -1,5 +1,6 @@
 """Kernels beside the steps that are written as in the papers."""
 
+import numba
 import pytest
 import torch
 
@@ -77,13 +78,14 @@ def test_without_a_kernel_all_goes_step_by_step(monkeypatch):
 
 
 def test_where_nothing_can_be_kept_functions_are_compiled_all_the_same(monkeypatch):
-    def no_place(function):
-        raise RuntimeError("cannot cache function: no locator available")
-
-    import numba
-
     njit = numba.njit
-    monkeypatch.setattr(numba, "njit", lambda cache=False, **options: no_place if cache else njit(**options))
+
+    def without_a_place(function, cache=False, **options):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return njit(function, **options)
+
+    monkeypatch.setattr(numba, "njit", without_a_place)
     assert compiled(lambda x: x + 1)(1) == 2
 
 

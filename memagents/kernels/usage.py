@@ -1,0 +1,86 @@
+"""How much slots are used, for one row of a batch: which are used least, what is kept of them, and which are free.
+
+The equations are in `memories/dnc.py` and `memories/mann.py`. Axes: N slots, R heads that read, P features of what one
+of them is told, in which a free gate stands one place after a key of W features and its strength.
+"""
+
+import numpy as np
+from jaxtyping import Float
+
+from memagents.kernels.compilation import compiled
+from memagents.kernels.parts import Array, sigmoid
+
+TIE = 1e-5
+"""See `ops.addressing.TIE`."""
+
+LEAST = 1e-6
+"""See `ops.addressing.LEAST`."""
+
+
+@compiled
+def by_usage(usage: Float[Array, " N"]) -> Array:
+    """The slots, those used least first: `ops.addressing.by_usage`."""
+    ranks = np.empty_like(usage)
+    for n in range(len(usage)):
+        ranks[n] = usage[n] + usage.dtype.type(TIE * n)
+    return np.argsort(ranks)
+
+
+@compiled
+def retention(told: Float[Array, "R P"], size: int, read_weights: Float[Array, "R N"]) -> Float[Array, " N"]:
+    """ψ = Π_i (1 - f_i w_i)."""
+    kept: Float[Array, " N"] = np.ones_like(read_weights[0])
+    for r in range(len(told)):
+        free = sigmoid(told[r, size + 1])
+        for n in range(len(kept)):
+            kept[n] *= 1 - free * read_weights[r, n]
+    return kept
+
+
+@compiled
+def retention_backward(
+    told: Float[Array, "R P"],
+    size: int,
+    read_weights: Float[Array, "R N"],
+    d_kept: Float[Array, " N"],
+    d_told: Float[Array, "R P"],
+    d_read_weights: Float[Array, "R N"],
+) -> None:
+    """Writes the gradients of the free gates, and adds to those of the weights."""
+    for r in range(len(told)):
+        free, d_free = sigmoid(told[r, size + 1]), told.dtype.type(0)
+        for n in range(len(d_kept)):
+            d_factor = d_kept[n]
+            for other in range(len(told)):
+                if other != r:
+                    d_factor *= 1 - sigmoid(told[other, size + 1]) * read_weights[other, n]
+            d_free -= d_factor * read_weights[r, n]
+            d_read_weights[r, n] -= d_factor * free
+        d_told[r, size + 1] = d_free * free * (1 - free)
+
+
+@compiled
+def allocation(usage: Float[Array, " N"], order: Array, out: Float[Array, " N"]) -> None:
+    """Attention to free slots, the freest first: a[φ_j] = (1 - u[φ_j]) Π_{i<j} u[φ_i]."""
+    used_before = usage.dtype.type(1)
+    for n in order:
+        used = usage.dtype.type(LEAST + (1 - LEAST) * usage[n])
+        out[n] = (1 - used) * used_before
+        used_before *= used
+
+
+@compiled
+def allocation_backward(
+    usage: Float[Array, " N"], order: Array, d_allocation: Float[Array, " N"], d_usage: Float[Array, " N"]
+) -> None:
+    """Adds to the gradient of the usage: through the sorted values, not through their order."""
+    before = np.empty_like(usage)  # what is used of all slots that are freer
+    used_before = usage.dtype.type(1)
+    for n in order:
+        before[n] = used_before
+        used_before *= usage.dtype.type(LEAST + (1 - LEAST) * usage[n])
+    later = usage.dtype.type(0)
+    for n in order[::-1]:
+        used = usage.dtype.type(LEAST + (1 - LEAST) * usage[n])
+        d_usage[n] += (1 - LEAST) * (later / used - before[n] * d_allocation[n])
+        later += d_allocation[n] * (1 - used) * before[n]
