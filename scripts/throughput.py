@@ -14,12 +14,11 @@ import torch
 import tyro
 from throughput_page import Study, origin, ratio_table, speed_table, write_csv, write_json, write_readme
 from throughput_programs import ThroughputConfig, make_programs, measure
+from throughput_roofline import roofline, write_roofline
 
 
 def run_study(config: ThroughputConfig) -> Study:
     """Measures, and writes the three files."""
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
     programs, load_before = make_programs(config), os.getloadavg()[0]
     study = Study(config, programs, measure(config, programs), origin(load_before))
     config.folder.mkdir(parents=True, exist_ok=True)
@@ -29,10 +28,23 @@ def run_study(config: ThroughputConfig) -> Study:
     return study
 
 
+def find_floor(config: ThroughputConfig) -> str:
+    """Counts and measures, writes the two files, and returns the page."""
+    load_before = os.getloadavg()[0]
+    rounds = roofline(config)
+    config.folder.mkdir(parents=True, exist_ok=True)
+    return write_roofline(config, rounds, origin(load_before))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line, measures, and prints the tables."""
     asked = Annotated[ThroughputConfig, tyro.conf.arg(name="")]
     config: ThroughputConfig = tyro.cli(asked, args=arguments)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    if config.roofline:
+        print(find_floor(config))
+        return
     study = run_study(config)
     print(f"\n{speed_table(study.speeds)}\n\n{ratio_table(study.ratios)}\n\n{config.folder}")
 

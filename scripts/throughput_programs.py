@@ -67,8 +67,11 @@ class ThroughputConfig:
     seed: int = 0
     """Seed of the parameters, the actions and the environments."""
 
+    roofline: bool = False
+    """Measure something else: what the update of each memory needs, and how near it comes to what the machine can."""
+
     folder: Path = Path("results/throughput")
-    """Where README.md, measurements.csv and summary.json are written."""
+    """Where README.md, measurements.csv and summary.json are written; or roofline.md and roofline.csv."""
 
     def __post_init__(self) -> None:
         if self.repeats < 1:

@@ -7,6 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+
+from memagents.memories import make_memory
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 TINY = ["--memories", "gru", "--repeats", "2", "--rollouts", "1", "--n-envs", "2", "--n-steps", "16"]
@@ -132,3 +135,48 @@ def test_backbones_are_ranked_by_their_speed_beside_the_lstm_round_by_round(prog
     assert "| 2.75 (1.50 to 4.00) | 3 |" in first
     assert second.startswith("| lstm | 160 |")
     assert "| 1.00 (1.00 to 1.00) |" in second
+
+
+@pytest.fixture(scope="module")
+def roofline():
+    return importlib.import_module("throughput_roofline")
+
+
+def test_the_work_of_a_product_is_two_operations_for_each_pair_of_numbers_and_all_bytes(roofline):
+    left, right = torch.rand(2, 3), torch.rand(3, 5)
+    with roofline.Work() as work:
+        left @ right
+        left.t()  # another view of the same numbers is no work
+    assert work.flops == 2 * 2 * 3 * 5
+    assert work.bytes == 4 * (2 * 3 + 3 * 5 + 2 * 5)
+
+
+def test_an_expanded_array_is_as_large_as_what_it_is_expanded_from(roofline):
+    assert roofline.size(torch.rand(1, 3).expand(100, 3)) == 4 * 3
+
+
+@pytest.mark.parametrize(("name", "gates"), [("rnn", 1), ("gru", 3)])
+def test_the_work_of_a_recurrent_memory_is_that_of_its_products_forward_and_back(roofline, name, gates):
+    inputs_size, hidden_size, num_steps, num_rows = 3, 8, 6, 2
+    memory = make_memory(name, input_size=inputs_size, hidden_size=hidden_size)
+    inputs, starts = torch.rand(num_steps, num_rows, inputs_size), torch.zeros(num_steps, num_rows, dtype=torch.bool)
+    state = memory.initial_state(num_rows)
+    with roofline.Work() as work:
+        outputs, _ = memory(inputs, starts, state)
+        outputs.sum().backward()
+    from_input, from_hidden = gates * hidden_size * inputs_size, gates * hidden_size * hidden_size
+    # Forward, the gradients of the weights, and that of the hidden vector.
+    assert work.flops == 2 * num_steps * num_rows * (2 * (from_input + from_hidden) + from_hidden)
+
+
+def test_the_roofline_names_the_shares_of_what_the_machine_can_do(roofline, tmp_path):
+    importlib.import_module("throughput").main([*TINY, "--roofline", "--folder", str(tmp_path)])
+    with (tmp_path / "roofline.csv").open(encoding="utf-8", newline="") as file:
+        rounds = [{name: float(x) for name, x in row.items() if name != "program"} for row in csv.DictReader(file)]
+    assert [done["round"] for done in rounds] == [1, 2]
+    assert len({(done["flops_per_sample"], done["bytes_per_sample"]) for done in rounds}) == 1
+    told = roofline.Round("MemoryPPO gru", **rounds[0])
+    seconds = told.flops_per_sample / 1e9 / told.gigaflops, told.bytes_per_sample / 1e9 / told.gigabytes
+    assert (told.multiplying, told.copying) == pytest.approx([each / told.seconds_per_sample for each in seconds])
+    assert not (tmp_path / "README.md").exists()
+    assert "| MemoryPPO gru |" in (tmp_path / "roofline.md").read_text(encoding="utf-8")
