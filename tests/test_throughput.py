@@ -180,3 +180,23 @@ def test_the_roofline_names_the_shares_of_what_the_machine_can_do(roofline, tmp_
     assert (told.multiplying, told.copying) == pytest.approx([each / told.seconds_per_sample for each in seconds])
     assert not (tmp_path / "README.md").exists()
     assert "| MemoryPPO gru |" in (tmp_path / "roofline.md").read_text(encoding="utf-8")
+
+
+def test_scaling_changes_one_size_at_a_time_and_says_whose_samples_cost_more_in_longer_sequences(tmp_path, monkeypatch):
+    scaling = importlib.import_module("throughput_scaling")
+    monkeypatch.setattr(scaling, "AXES", {"n_envs": (8, 16), "n_steps": (8, 16, 32), "hidden_size": (4, 8)})
+    monkeypatch.setattr(scaling, "MIDDLE", {"n_envs": 8, "n_steps": 8, "hidden_size": 4})
+    monkeypatch.setattr("sys.argv", ["scaling", "--memories", "gru", "--repeats", "1", "--folder", str(tmp_path)])
+    scaling.main()
+    with (tmp_path / "scaling.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["changed"], row["value"]) for row in rows] == [
+        (axis, str(value)) for axis, values in scaling.AXES.items() for value in values
+    ]
+    costs = [float(row["update_microseconds_per_sample"]) for row in rows if row["changed"] == "n_steps"]
+    page = (tmp_path / "scaling.md").read_text(encoding="utf-8")
+    assert f"| gru | {' | '.join(f'{cost:.1f} ({cost:.1f} to {cost:.1f})' for cost in costs)} |" in page
+    assert f"gru: {costs[-1] / costs[0]:.2f} times, from 8\nto 32 steps" in page
+    runner = scaling.Case("gru", "n_envs", 16).runner()
+    assert (runner.model.n_envs, runner.model.n_steps, runner.model.batch_size) == (16, 8, 32)
+    assert runner.model.policy.memory.output_size == 4
