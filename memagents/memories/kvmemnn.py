@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from memagents.memories.base import Memory
 from memagents.memories.registry import register_memory
-from memagents.ops.attention import by_age, by_context, keep, past, weights_beside_blank
+from memagents.ops.attention import Blocks, by_age, by_context, keep, past, weights_beside_blank
 from memagents.ops.episodes import episode_time
 from memagents.ops.recurrence import check_positive
 
@@ -91,17 +91,19 @@ class KVMemNN(Memory[KVMemNNState]):
     ) -> tuple[Tensor, Tensor, KVMemNNState]:
         state = self.reset(state, episode_starts[0])
         time = episode_time(episode_starts, state.time)
-        readable = past(time, self.memory_size)
-        context = torch.cat([state.inputs, inputs.transpose(0, 1)], 1)
+        blocks = Blocks.of(len(inputs), self.memory_size)
+        readable, x = past(blocks.split(time), self.memory_size), blocks.split(inputs.transpose(0, 1))
+        context = blocks.contexts(state.inputs, x)
         keys = F.linear(context, self.keys)
         # The present input has no successor yet, and is not read.
         values = F.linear(torch.cat([context, F.pad(context[:, 1:], (0, 0, 0, 1))], -1), self.values)
         q = keys[:, self.memory_size :]
         attention = []
         for rotation in self.rotations:
-            scores = q @ keys.mT + by_context(F.pad(q @ self.key_times.mT, (0, 1)), len(inputs))
+            scores = q @ keys.mT + by_context(F.pad(q @ self.key_times.mT, (0, 1)), x.shape[1])
             p = weights_beside_blank(scores, readable)
             attention.append(by_age(p, self.memory_size)[..., :-1])
             q = F.linear(q + p @ values + attention[-1] @ self.value_times, rotation)
-        after = KVMemNNState(keep(context, time, self.memory_size), time[:, -1] + 1)
-        return q.transpose(0, 1), torch.stack(attention, 2).transpose(0, 1), after
+        after = KVMemNNState(keep(blocks.last(context), time, self.memory_size), time[:, -1] + 1)
+        outputs, read = blocks.join(q), blocks.join(torch.stack(attention, 2))
+        return outputs.transpose(0, 1), read.transpose(0, 1), after

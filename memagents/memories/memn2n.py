@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from memagents.memories.base import Memory
 from memagents.memories.registry import register_memory
-from memagents.ops.attention import by_age, by_context, keep, past, weights_beside_blank
+from memagents.ops.attention import Blocks, by_age, by_context, keep, past, weights_beside_blank
 from memagents.ops.episodes import episode_time
 from memagents.ops.recurrence import check_positive
 
@@ -98,16 +98,18 @@ class MemN2N(Memory[MemN2NState]):
     def _unroll(self, inputs: Tensor, episode_starts: Tensor, state: MemN2NState) -> tuple[Tensor, Tensor, MemN2NState]:
         state = self.reset(state, episode_starts[0])
         time = episode_time(episode_starts, state.time)
-        readable = past(time, self.memory_size)
-        context = torch.cat([state.inputs, inputs.transpose(0, 1)], 1)
-        u = F.linear(inputs.transpose(0, 1), self.embeddings[0])
+        blocks = Blocks.of(len(inputs), self.memory_size)
+        readable, x = past(blocks.split(time), self.memory_size), blocks.split(inputs.transpose(0, 1))
+        context = blocks.contexts(state.inputs, x)
+        u = F.linear(x, self.embeddings[0])
         contents = [F.linear(context, embedding) for embedding in self.embeddings]
         attention = []
         for hop in range(self.num_hops):
             key = hop % (len(contents) - 1)
-            scores = u @ contents[key].mT + by_context(F.pad(u @ self.times[key].mT, (0, 1)), len(inputs))
+            scores = u @ contents[key].mT + by_context(F.pad(u @ self.times[key].mT, (0, 1)), x.shape[1])
             p = weights_beside_blank(scores, readable)
             attention.append(by_age(p, self.memory_size)[..., :-1])
             u = self.between_hops(u) + p @ contents[key + 1] + attention[-1] @ self.times[key + 1]
-        after = MemN2NState(keep(context, time, self.memory_size), time[:, -1] + 1)
-        return u.transpose(0, 1), torch.stack(attention, 2).transpose(0, 1), after
+        after = MemN2NState(keep(blocks.last(context), time, self.memory_size), time[:, -1] + 1)
+        outputs, read = blocks.join(u), blocks.join(torch.stack(attention, 2))
+        return outputs.transpose(0, 1), read.transpose(0, 1), after

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from memagents.memories.base import Memory
 from memagents.memories.registry import register_memory
 from memagents.ops.attention import (
+    Blocks,
     attend,
     attention_weights,
     by_age,
@@ -90,11 +91,12 @@ class Transformer(Memory[TransformerState]):
     ) -> dict[str, Tensor]:
         """The state after every step and `attention [T, B, L, K, W + 1]`: what each head reads, oldest step first."""
         _, _, contexts = self._unroll(inputs, episode_starts, state)
-        readable = visible(episode_time(episode_starts, state.time), self.window)
+        blocks = Blocks.of(len(inputs), self.window)
+        readable = visible(blocks.split(episode_time(episode_starts, state.time)), self.window)
         layers: Any = self.layers
         weights = [layer.weights(context, readable) for layer, context in zip(layers, contexts, strict=True)]
-        attention = by_age(torch.stack(weights, 1), self.window)
-        return super().trace(inputs, episode_starts, state) | {"attention": attention.permute(3, 0, 1, 2, 4)}
+        attention = by_age(torch.stack(weights, 1), self.window).permute(0, 3, 1, 2, 4)
+        return super().trace(inputs, episode_starts, state) | {"attention": blocks.join(attention).transpose(0, 1)}
 
     def _enter(self, inputs: Tensor, time: Tensor) -> Tensor:
         """What the first layer is given."""
@@ -114,14 +116,15 @@ class Transformer(Memory[TransformerState]):
         """Outputs, state, and what each layer read."""
         state = self.reset(state, episode_starts[0])
         time = episode_time(episode_starts, state.time)
-        readable = visible(time, self.window)
-        x = self._enter(inputs.transpose(0, 1), time)
+        blocks = Blocks.of(len(inputs), self.window)
+        readable = visible(blocks.split(time), self.window)
+        x = blocks.split(self._enter(inputs.transpose(0, 1), time))
         contexts = []
         for layer, memory in zip(self.layers, state.inputs.unbind(1), strict=True):
-            contexts.append(torch.cat([memory, x], 1))
+            contexts.append(blocks.contexts(memory, x))
             x = layer(contexts[-1], readable)
-        kept = torch.stack([keep(context, time, self.window) for context in contexts], 1)
-        return self.last(x).transpose(0, 1), TransformerState(kept, time[:, -1] + 1), contexts
+        kept = torch.stack([keep(blocks.last(context), time, self.window) for context in contexts], 1)
+        return blocks.join(self.last(x)).transpose(0, 1), TransformerState(kept, time[:, -1] + 1), contexts
 
 
 class TransformerLayer(nn.Module):

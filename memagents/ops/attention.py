@@ -7,12 +7,57 @@ Axes: B batch rows, T time, W steps that can be looked back, C = W + T context, 
 here, for that is how attention is computed.
 """
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
 from memagents.ops.recurrence import check_positive
+
+SHORTEST = 16
+"""Steps that a block has at least: many products of tiny matrices take longer than fewer of larger ones."""
+
+
+class Blocks(NamedTuple):
+    """A sequence of many windows cut into blocks, each of which reads a window of its own: further back none can look.
+
+    So the cost of attention grows with the length of the sequence, and not with its square. A block is a row of the
+    batch: all other functions here see blocks and their contexts as they see sequences.
+
+    Attributes:
+        number: blocks in a sequence, N.
+        window: steps that can be looked back.
+    """
+
+    number: int
+    window: int
+
+    @classmethod
+    def of(cls, length: int, window: int) -> "Blocks":
+        """As many as there can be of equal length, each at least as long as the window and `SHORTEST`."""
+        most = max(length // max(window, SHORTEST), 1)
+        return cls(max(n for n in range(1, most + 1) if length % n == 0), window)
+
+    def split(self, x: Float[Tensor, "B T *D"] | Int[Tensor, "B T"]) -> Tensor:
+        """A sequence as blocks, `[B·N, T/N, ...]`."""
+        return torch.unflatten(x, 1, (self.number, -1)).flatten(0, 1)
+
+    def join(self, x: Float[Tensor, "BN L *D"]) -> Tensor:
+        """Undoes `split`."""
+        return torch.unflatten(x, 0, (-1, self.number)).flatten(1, 2)
+
+    def contexts(self, kept: Float[Tensor, "B W D"], x: Float[Tensor, "BN L D"]) -> Float[Tensor, "BN C D"]:
+        """What each block reads: a window, which is the end of the block before it or was kept, and then itself."""
+        if self.number == 1:
+            return torch.cat([kept, x], 1)
+        earlier = torch.unflatten(x, 0, (-1, self.number))[:, :-1, -self.window :]
+        return torch.cat([torch.cat([kept[:, None], earlier], 1).flatten(0, 1), x], 1)
+
+    def last(self, contexts: Float[Tensor, "BN C D"]) -> Float[Tensor, "B C D"]:
+        """The context of the last block of every sequence."""
+        return contexts[self.number - 1 :: self.number]
 
 
 def ages(length: int, window: int, device: torch.device) -> Int[Tensor, "T C"]:

@@ -4,8 +4,11 @@ import math
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
+from memagents.memories import make_memory
 from memagents.ops.attention import (
+    Blocks,
     ages,
     attend,
     attention_weights,
@@ -131,3 +134,67 @@ def test_features_that_do_not_go_round_are_refused_with_the_nearest_that_do():
         check_heads(30, 4)
     with pytest.raises(ValueError, match=r"num_heads must be an integer of at least 1, got 0"):
         check_heads(30, 0)
+
+
+@pytest.mark.parametrize(
+    ("length", "window", "number"),
+    [
+        (1, 5, 1),
+        (16, 5, 1),
+        (48, 5, 3),
+        (47, 5, 1),
+        (50, 5, 2),
+        (128, 64, 2),
+        (100, 64, 1),
+        (1024, 64, 16),
+        (96, 30, 3),
+    ],
+)
+def test_blocks_are_as_many_as_there_can_be_that_are_no_shorter_than_the_window_nor_very_short(length, window, number):
+    assert Blocks.of(length, window) == (number, window)
+
+
+def test_a_block_reads_the_end_of_the_one_before_it_and_the_first_what_was_kept():
+    x = torch.arange(48.0).view(1, 48, 1).repeat(2, 1, 1)
+    x[1] += 1000
+    blocks = Blocks.of(48, 5)
+    contexts = blocks.contexts(torch.full((2, 5, 1), -1.0), blocks.split(x))
+    expected = [[-1.0] * 5 + [*range(16)], [*range(11, 32)], [*range(27, 48)]]
+    assert contexts[:3, :, 0].tolist() == expected
+    assert contexts[4:, :, 0].tolist() == [[1000 + step for step in block] for block in expected[1:]]
+    assert torch.equal(blocks.last(contexts), contexts[[2, 5]])
+    assert torch.equal(blocks.join(blocks.split(x)), x)
+
+
+@pytest.mark.parametrize("name", ["transformer", "transformer_xl", "gtrxl", "memn2n", "kvmemnn"])
+def test_a_memory_in_blocks_is_the_same_as_in_one(name, monkeypatch):
+    size = "memory_size" if name in ("memn2n", "kvmemnn") else "window"
+    memory = make_memory(name, input_size=3, hidden_size=8, **{size: 5}).double()
+    inputs = torch.randn(48, 2, 3, dtype=torch.float64, requires_grad=True)
+    starts = torch.rand(48, 2, generator=torch.Generator().manual_seed(0)) < 0.1
+    _, state = memory(torch.randn(7, 2, 3).double(), starts[:7], memory.initial_state(2))
+    state = type(state)(*(field.detach() for field in state))
+
+    def everything():
+        outputs, last = memory(inputs, starts, state)
+        weights = torch.linspace(-1, 1, outputs.numel(), dtype=torch.float64).view_as(outputs)
+        gradients = torch.autograd.grad((outputs * weights).sum(), [inputs, *memory.parameters()])
+        return outputs, last, gradients, memory.trace(inputs, starts, state)
+
+    assert Blocks.of(48, 5).number == 3
+    in_blocks = everything()
+    monkeypatch.setattr(Blocks, "of", lambda length, window: Blocks(1, window))
+    torch.testing.assert_close(in_blocks, everything(), atol=1e-10, rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["transformer", "gtrxl", "memn2n", "kvmemnn"])
+def test_the_work_for_a_step_does_not_grow_with_the_sequence(name):
+    memory = make_memory(name, input_size=3, **{"memory_size" if name in ("memn2n", "kvmemnn") else "window": 32})
+
+    def operations(length):
+        starts = torch.zeros(length, 1, dtype=torch.bool)
+        with FlopCounterMode(display=False) as counted:
+            memory(torch.randn(length, 1, 3), starts, memory.initial_state(1))
+        return counted.get_total_flops() / length
+
+    assert operations(1024) <= operations(64)
