@@ -111,7 +111,7 @@ def unroll(
         Hidden vectors, words read, and what is held after the last step.
     """
     from_inputs = controller.from_input(inputs)
-    if kernel is not None and can_work_with(inputs):
+    if kernel is not None and can_work_with(from_inputs):
         first = reset(state, torch.ones_like(episode_starts[0]))
         weights = controller.from_past.weight, controller.interface.weight, controller.interface.bias
         hidden, reads, last = by_kernel(kernel, controller.kind, (episode_starts, first), from_inputs, weights, state)

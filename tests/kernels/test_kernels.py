@@ -77,6 +77,15 @@ def test_without_a_kernel_all_goes_step_by_step(monkeypatch):
         assert len(steps) == T
 
 
+def test_numbers_of_sixteen_bits_are_left_to_torch():
+    memory = make_memory("dnc", input_size=D, hidden_size=H, memory_size=N, word_size=W).bfloat16()
+    inputs, starts = torch.randn(T, B, D).bfloat16(), torch.zeros(T, B, dtype=torch.bool)
+    outputs, _ = memory(inputs, starts, memory.initial_state(B))
+    expected, _ = memory.loop(inputs, starts, memory.initial_state(B))
+    assert outputs.dtype == torch.bfloat16
+    torch.testing.assert_close(outputs, expected, atol=0.05, rtol=0.05)
+
+
 def test_where_nothing_can_be_kept_functions_are_compiled_all_the_same(monkeypatch):
     njit = numba.njit
 
