@@ -22,6 +22,7 @@ from throughput_programs import Measurement, Runner, ThroughputConfig, our_progr
 from throughput_ratios import Spread
 
 from memagents.memories.registry import memory_options
+from memagents.studies.curves import COLOURS
 
 AXES = {"n_envs": (16, 64, 256), "n_steps": (64, 128, 256, 512, 1024), "hidden_size": (32, 64, 128, 256)}
 """What is changed, and to which values."""
@@ -30,9 +31,6 @@ MIDDLE = {"n_envs": 64, "n_steps": 128, "hidden_size": 64}
 """Where it stays while something else is changed."""
 
 NAMES = {"n_envs": "environments", "n_steps": "steps in a sequence", "hidden_size": "hidden size"}
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-"""Okabe and Ito's, which people with any colour vision tell apart."""
 
 PAGE = """\
 # How the speed of training changes with size
