@@ -6,6 +6,7 @@ import os
 import pickle
 import zipfile
 from collections import OrderedDict, deque
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,11 +50,20 @@ def trained():
     return model, stream.getvalue()
 
 
-@pytest.fixture
-def no_pickles(monkeypatch):
+@contextmanager
+def pickles_refused():
     """Whoever unpickles anything fails."""
-    for module, name in ((pickle, "load"), (pickle, "loads"), (torch, "load"), (cloudpickle, "loads")):
-        monkeypatch.setattr(module, name, lambda *_, **__: pytest.fail("something was unpickled"))
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((pickle, "load"), (pickle, "loads"), (torch, "load"), (cloudpickle, "loads")):
+            patch.setattr(module, name, lambda *_, **__: pytest.fail("something was unpickled"))
+        yield
+
+
+@pytest.fixture
+def no_pickles():
+    """The same for a whole test."""
+    with pickles_refused():
+        yield
 
 
 VALUES = {
@@ -155,12 +165,13 @@ def test_a_model_of_any_spaces_is_loaded_without_a_pickle(algorithm, observation
 
 @algorithms
 @memories
-def test_what_any_memory_holds_and_its_optimizer_come_back(algorithm, memory, tmp_path, no_pickles):
+def test_what_any_memory_holds_and_its_optimizer_come_back(algorithm, memory, tmp_path):
     options = {"memory": memory, "memory_kwargs": small(memory), "critic_memory": "separate"}
     once = {"n_epochs": 1} if algorithm is MemoryPPO else {}
     model = algorithm("MlpPolicy", random_vec_env(2), n_steps=8, **options, **once).learn(16)
-    model.save(tmp_path / "model")
-    loaded = algorithm.load(tmp_path / "model.zip", env=model.env, force_reset=False)
+    with pickles_refused():  # not while it trains: Numba keeps kernels, its own, in pickles
+        model.save(tmp_path / "model")
+        loaded = algorithm.load(tmp_path / "model.zip", env=model.env, force_reset=False)
     old, new = model.policy.optimizer.state_dict(), loaded.policy.optimizer.state_dict()
     assert old["param_groups"] == new["param_groups"]
     assert old["state"].keys() == new["state"].keys()
