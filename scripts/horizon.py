@@ -3,9 +3,9 @@
     python scripts/horizon.py --jobs 2
 
 Every memory begins with the shortest corridor, and goes on to the next as long as it solves the one it is in, on the
-mean of its seeds. Each is as long as the corridor, where its length can be set, and each agent has as many parameters
-as the others. Runs stand in `results/horizon`, one study for each corridor, so that what is finished need not be
-repeated; the table is `results/horizon/README.md`.
+mean of its seeds. Each holds twice the steps of the corridor, where that can be set, so that a detour on the way loses
+nothing, and each agent has as many parameters as the others. Runs stand in `results/horizon`, one study for each
+corridor, so that what is finished need not be repeated; the table is `results/horizon/README.md`.
 """
 
 import math
@@ -55,7 +55,7 @@ seed is in the reports: {reports}. Half of the episodes are won by guessing.
 - command: `python scripts/horizon.py --jobs 2`; each run's own command, commit, versions and hardware are in its
   `run.json`, and on the reports
 - settings: {settings}
-- lengths of memories: {lengths}
+- memories hold twice the steps of the corridor, where that can be set; of the longest: {lengths}
 
 What this does not show: other tasks; more steps, with which more corridors may be solved; settings tuned for a memory;
 and memories shorter than the corridor, of which those with a window cannot solve it.
@@ -116,7 +116,7 @@ def study(corridor: int, memories: list[str], options: Options) -> CompareConfig
     own = ROLLOUTS[corridor]
     return CompareConfig(
         env=(f"memagents_envs:MemAgents/TMaze-v0 corridor_length={corridor}",),
-        memory=tuple(entry(memory, corridor + 1) for memory in memories),
+        memory=tuple(entry(memory, 2 * (corridor + 1)) for memory in memories),
         seeds=options.seeds,
         controls=False,
         timesteps=options.timesteps,
@@ -172,7 +172,7 @@ def page(options: Options, found: dict[int, dict[str, list[RunResult]]]) -> str:
     head = ["memory", "longest solved", *map(str, corridors)]
     rule = [":--", *["--:"] * (len(head) - 1)]
     lines = [f"| {' | '.join(each)} |" for each in (head, rule)] + [row(memory, corridors, found) for memory in order]
-    lengths = {memory: length(memory, corridors[-1] + 1) for memory in options.memories}
+    lengths = {memory: length(memory, 2 * (corridors[-1] + 1)) for memory in options.memories}
     episodes = next(iter(found[corridors[0]].values()))[0].config.eval_episodes
     return PAGE.format(
         corridors=", ".join(map(str, corridors)),
