@@ -19,6 +19,7 @@ import numpy as np
 import tyro
 
 from memagents.memories import list_memories
+from memagents.runs.provenance import provenance
 from memagents.runs.results import RunResult
 from memagents.studies.comparison import CompareConfig, compare
 from memagents.studies.statistics import mean_interval
@@ -52,7 +53,7 @@ solve a corridor is not tried in a longer one.
 In the cells: the mean over the seeds, and its 95 % interval (percentile bootstrap; with few seeds it is rough). Every
 seed is in the reports: {reports}. Half of the episodes are won by guessing.
 
-- command: `python scripts/horizon.py --jobs 2`; each run's own command, commit, versions and hardware are in its
+- command: `{command}`; each run's own command, commit, versions and hardware are in its
   `run.json`, and on the reports
 - settings: {settings}
 - memories hold twice the steps of the corridor, where that can be set; of the longest: {lengths}
@@ -106,6 +107,11 @@ def length(memory: str, steps: int) -> dict[str, Any]:
     return {}
 
 
+def held(corridor: int) -> int:
+    """Steps that memories hold in a corridor: twice those from the sign to the turn."""
+    return 2 * (corridor + 1)
+
+
 def entry(memory: str, steps: int) -> str:
     """A memory of that length, as a study names it."""
     return " ".join([memory, *(f"{name}={value}" for name, value in length(memory, steps).items())])
@@ -116,7 +122,7 @@ def study(corridor: int, memories: list[str], options: Options) -> CompareConfig
     own = ROLLOUTS[corridor]
     return CompareConfig(
         env=(f"memagents_envs:MemAgents/TMaze-v0 corridor_length={corridor}",),
-        memory=tuple(entry(memory, 2 * (corridor + 1)) for memory in memories),
+        memory=tuple(entry(memory, held(corridor)) for memory in memories),
         seeds=options.seeds,
         controls=False,
         timesteps=options.timesteps,
@@ -167,20 +173,21 @@ def page(options: Options, found: dict[int, dict[str, list[RunResult]]]) -> str:
     """What came out."""
     corridors = options.corridors
     reached = {memory: max(c for c, runs in found.items() if memory in runs) for memory in options.memories}
-    last = {memory: [mean(run.score for run in found[reached[memory]][memory])] for memory in options.memories}
-    order = sorted(options.memories, key=lambda memory: (-reached[memory], -last[memory][0]))
+    last = {memory: [run.score for run in found[reached[memory]][memory]] for memory in options.memories}
+    # A memory whose runs all failed has no scores.
+    order = sorted(options.memories, key=lambda memory: (-reached[memory], -mean(last[memory] or [0.0])))
     head = ["memory", "longest solved", *map(str, corridors)]
     rule = [":--", *["--:"] * (len(head) - 1)]
     lines = [f"| {' | '.join(each)} |" for each in (head, rule)] + [row(memory, corridors, found) for memory in order]
-    lengths = {memory: length(memory, 2 * (corridors[-1] + 1)) for memory in options.memories}
-    episodes = next(iter(found[corridors[0]].values()))[0].config.eval_episodes
+    lengths = {memory: length(memory, held(corridors[-1])) for memory in options.memories}
     return PAGE.format(
         corridors=", ".join(map(str, corridors)),
         steps=options.timesteps,
         seeds=options.seeds,
         parameters=options.parameters,
         solved=SOLVED,
-        episodes=episodes,
+        episodes=study(corridors[0], [], options).eval_episodes,
+        command=f"python scripts/{provenance()['command']}",
         table="\n".join(lines),
         reports=", ".join(f"[{corridor}](corridor_{corridor}/report.html)" for corridor in found),
         settings=", ".join(f"{name}={value}" for name, value in PPO.items())

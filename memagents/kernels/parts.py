@@ -16,8 +16,10 @@ Array: TypeAlias = np.ndarray
 Number: TypeAlias = Any
 """One of an array's numbers, of 32 or 64 bits."""
 
-SHORT_SQUARED = 1e-6
-"""What is added to squared lengths; see `ops.addressing.SHORT`."""
+SHORT = 1e-3
+"""The length below which a word has hardly a direction: an empty slot is similar to nothing."""
+
+SHORT_SQUARED = SHORT**2
 
 
 @compiled

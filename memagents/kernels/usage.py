@@ -11,10 +11,13 @@ from memagents.kernels.compilation import compiled
 from memagents.kernels.parts import Array, sigmoid
 
 TIE = 1e-5
-"""See `ops.addressing.TIE`."""
+"""How much more used each slot is taken to be than the one before it, where slots are ranked.
+
+Slots that were never told apart have the same usage but for rounding. They are taken in order, not as rounding falls.
+"""
 
 LEAST = 1e-6
-"""See `ops.addressing.LEAST`."""
+"""The least a slot counts as used in a product, so that the product has a gradient."""
 
 
 @compiled

@@ -21,9 +21,6 @@ from memagents.ops.controller import Controller, ControllerKind, unroll
 from memagents.ops.initialisation import linear
 from memagents.ops.recurrence import check_positive
 
-LIMIT = 20.0
-"""No part of the interface vector is larger, or smaller than minus this (Collier and Beel 2018)."""
-
 BLANK = 1e-6
 """What is everywhere in the memory when an episode starts (Collier and Beel 2018)."""
 
@@ -157,7 +154,7 @@ class NTM(Memory[NTMState]):
 
     def _heads(self, interface: Tensor) -> Heads:
         """Takes the interface vector apart, and bounds its parts."""
-        addressing, erase, add = torch.split(interface.clamp(-LIMIT, LIMIT), self.interface_sizes, -1)
+        addressing, erase, add = torch.split(interface.clamp(-kernel.LIMIT, kernel.LIMIT), self.interface_sizes, -1)
         addressing = torch.unflatten(addressing, -1, (2 * self.num_heads, -1))
         keys, strengths, gates, shifts, exponents = torch.split(addressing, self.head_sizes, -1)
         return Heads(

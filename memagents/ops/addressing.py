@@ -20,17 +20,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-SHORT = 1e-3
-"""The length below which a word has hardly a direction: an empty slot is similar to nothing."""
-
-TIE = 1e-5
-"""How much more used each slot is taken to be than the one before it, where slots are ranked.
-
-Slots that were never told apart have the same usage but for rounding. They are taken in order, not as rounding falls.
-"""
-
-LEAST = 1e-6
-"""The least a slot counts as used in a product, so that the product has a gradient."""
+from memagents.kernels.parts import SHORT
+from memagents.kernels.usage import LEAST, TIE
 
 
 def cosine_similarity(keys: Float[Tensor, "B K W"], memory: Float[Tensor, "B N W"]) -> Float[Tensor, "B K N"]:
