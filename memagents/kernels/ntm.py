@@ -27,7 +27,7 @@ from memagents.kernels.parts import (
 )
 
 LIMIT = 20.0
-"""Of every part of the interface vector."""
+"""No part of the interface vector is larger, or smaller than minus this (Collier and Beel 2018)."""
 
 FLOOR = 1e-16
 """What is added to weights before they are sharpened."""
