@@ -124,6 +124,12 @@ def ratio_table(ratios: Sequence[Ratio]) -> str:
     return table(header, rows, words=5)
 
 
+def hardware_line(machine: dict[str, Any]) -> str:
+    """Processor, cores, memory, and the GPU if there is one."""
+    gpu = f", {machine['gpu']}" if "gpu" in machine else ""
+    return f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB{gpu}"
+
+
 def origin_list(origin: dict[str, Any]) -> str:
     """Where the numbers come from, as a list."""
     machine, changed = origin["hardware"], " with changes" if origin["modified"] else ""
@@ -131,7 +137,7 @@ def origin_list(origin: dict[str, Any]) -> str:
     lines = {
         "command": f"`{origin['command']}`",
         "commit": f"{origin['commit']}{changed}",
-        "hardware": f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB",
+        "hardware": hardware_line(machine),
         "torch threads": origin["torch_threads"],
         "load average of the last minute": f"{load['before']} before the first round, {load['after']} after the last",
         "versions": ", ".join(f"{name} {version}" for name, version in origin["versions"].items()),
@@ -144,7 +150,7 @@ def work_list(config: ThroughputConfig) -> str:
     lines = {
         "task": f"RepeatPrevious with k={config.k}, num_decks={config.num_decks}",
         "rollout": f"{config.n_envs} environments x {config.n_steps} steps",
-        "update": f"{config.n_epochs} epochs over minibatches of {config.batch_size} steps, on the CPU",
+        "update": f"{config.n_epochs} epochs over minibatches of {config.batch_size} steps, on {config.device}",
         "round": f"{config.rollouts} rollouts, each with its update",
         "rounds": f"{config.repeats}, after one to warm up that does not count",
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any, TypeAlias
 
+import torch
 from popgym.envs.repeat_previous import RepeatPrevious
 from sb3_contrib import RecurrentPPO
 from stable_baselines3 import PPO
@@ -60,6 +61,9 @@ class ThroughputConfig:
 
     num_decks: int = 1
     """Decks of 52 cards; an episode takes one step less than there are cards."""
+
+    device: str = "cpu"
+    """Where torch computes."""
 
     threads: int | None = None
     """Threads torch computes with; by default torch's choice."""
@@ -119,7 +123,7 @@ def shared_arguments(config: ThroughputConfig) -> dict[str, Any]:
     """What all programs are told alike; the other hyperparameters are SB3's defaults, which all three share."""
     sizes = {"n_steps": config.n_steps, "batch_size": config.batch_size, "n_epochs": config.n_epochs}
     # The one default that MemoryPPO does not share.
-    return {**sizes, "normalize_advantage": True, "seed": config.seed, "device": "cpu"}
+    return {**sizes, "normalize_advantage": True, "seed": config.seed, "device": config.device}
 
 
 def heads(*sizes: int) -> dict[str, list[int]]:
@@ -234,6 +238,8 @@ class Runner:
         def timed() -> None:
             begin, self._updating = perf_counter(), True
             train()
+            if self.config.device != "cpu":
+                torch.cuda.synchronize()
             self._updating = False
             self.train_seconds += perf_counter() - begin
 

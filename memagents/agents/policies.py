@@ -20,6 +20,7 @@ from torch.optim import Adam
 
 from memagents.agents.distributions import UNDEFINED, LeanCategoricalDistribution
 from memagents.agents.parameters import with_parameters
+from memagents.agents.precision import Precision, autocast, check_precision, in_32_bits
 from memagents.agents.sequences import AgentState, Sequences, unroll
 from memagents.agents.serialization import ModelFile, load_policy, save_policy
 from memagents.agents.state_arrays import from_arrays, starts_of_rows, to_arrays
@@ -46,9 +47,10 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
         critic_memory: "shared", one memory that the gradients of actor and critic both train; "separate", a second
             one of the same kind for the critic; or "none", a critic that sees the present observation alone. None
             means shared, or separate where `share_features_extractor=False` gives the critic features of its own.
+        precision: "float32", "tf32" or "bfloat16"; see `memagents.agents.precision`.
 
     Raises:
-        ValueError: for an unknown memory or option, or a shared memory without shared features.
+        ValueError: for an unknown memory, option or precision, or a shared memory without shared features.
     """
 
     def __init__(
@@ -61,8 +63,10 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
         memory_kwargs: dict[str, Any] | None = None,
         critic_memory: CriticMemory | None = None,
         share_features_extractor: bool = True,
+        precision: Precision = "float32",
         **kwargs: Any,
     ) -> None:
+        check_precision(precision)
         if critic_memory == "shared" and not share_features_extractor:
             raise ValueError(
                 "critic_memory='shared' has one memory read one stream of features, but share_features_extractor=False "
@@ -70,6 +74,7 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
             )
         self.memory_name, self.memory_kwargs = memory, dict(memory_kwargs or {})
         self.critic_memory_kind: CriticMemory = critic_memory or ("shared" if share_features_extractor else "separate")
+        self.precision = precision
         kwargs["share_features_extractor"] = share_features_extractor
         if not kwargs.get("optimizer_kwargs") and kwargs.get("optimizer_class", Adam) is Adam:
             kwargs["optimizer_kwargs"] = dict(FUSED_ADAM)
@@ -207,15 +212,17 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
 
     def _remember(self, sequences: Sequences) -> tuple[Float[Tensor, "LS H"], Float[Tensor, "LS K"], AgentState]:
         """What actor and critic are told at every step, and what the agent remembers after the last."""
-        features = self.extract_features(sequences.observations)
-        pi_features, vf_features = features if isinstance(features, tuple) else (features, features)
         starts, state = sequences.episode_starts, sequences.state
-        remembered, actor = unroll(self.memory, pi_features, starts, state.actor)
-        latent_pi = self.mlp_extractor.forward_actor(remembered)
-        critic = state.critic
-        if self.critic_memory is not None:
-            remembered, critic = unroll(self.critic_memory, vf_features, starts, state.critic)
-        return latent_pi, self.mlp_extractor.forward_critic(remembered), AgentState(actor, critic)
+        with autocast(self.precision, self.device):
+            features = self.extract_features(sequences.observations)
+            pi_features, vf_features = features if isinstance(features, tuple) else (features, features)
+            remembered, actor = unroll(self.memory, pi_features, starts, state.actor)
+            latent_pi = self.mlp_extractor.forward_actor(remembered)
+            critic = state.critic
+            if self.critic_memory is not None:
+                remembered, critic = unroll(self.critic_memory, vf_features, starts, state.critic)
+            latent_vf = self.mlp_extractor.forward_critic(remembered)
+        return in_32_bits(latent_pi), in_32_bits(latent_vf), AgentState(actor, critic)
 
     def _get_action_dist_from_latent(self, latent_pi: Tensor) -> Distribution:
         try:
@@ -227,9 +234,11 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
     def _act(self, sequences: Sequences) -> tuple[Float[Tensor, "LS H"], State]:
         """`_remember` for the actor alone."""
         obs = sequences.observations
-        features = super(ActorCriticPolicy, self).extract_features(obs, self.pi_features_extractor)
-        remembered, actor = unroll(self.memory, features, sequences.episode_starts, sequences.state.actor)
-        return self.mlp_extractor.forward_actor(remembered), actor
+        with autocast(self.precision, self.device):
+            features = super(ActorCriticPolicy, self).extract_features(obs, self.pi_features_extractor)
+            remembered, actor = unroll(self.memory, features, sequences.episode_starts, sequences.state.actor)
+            latent_pi = self.mlp_extractor.forward_actor(remembered)
+        return in_32_bits(latent_pi), actor
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         """What `policy.load` needs to build this policy again."""
@@ -237,6 +246,7 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
             "memory": self.memory_name,
             "memory_kwargs": self.memory_kwargs,
             "critic_memory": self.critic_memory_kind,
+            "precision": self.precision,
             # SB3 leaves this one out, and then loads two encoders into one.
             "share_features_extractor": self.share_features_extractor,
         }

@@ -1,7 +1,7 @@
 """Rollouts in which an agent remembers: what stands in front of SB3's on-policy algorithms."""
 
 from itertools import chain
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -24,8 +24,11 @@ from memagents.agents.policies import (
     MemoryActorCriticPolicy,
     MemoryMultiInputActorCriticPolicy,
 )
+from memagents.agents.precision import matrix_products
 from memagents.agents.saving import SavingMixin
 from memagents.agents.sequences import AgentState
+
+SelfMemoryMixin = TypeVar("SelfMemoryMixin", bound="MemoryMixin")
 
 
 class MemoryMixin(SavingMixin):
@@ -106,6 +109,11 @@ class MemoryMixin(SavingMixin):
         for field, of_none in zip(chain(*state), chain(*nothing), strict=True):
             check_array("_last_state", field, (self.n_envs, *of_none.shape[1:]), of_none.dtype)
         self._last_state = state.map(lambda field: field.to(self.device))
+
+    def learn(self: SelfMemoryMixin, *args: Any, **kwargs: Any) -> SelfMemoryMixin:
+        """Trains, as SB3 does, with the policy's precision."""
+        with matrix_products(self.policy.precision, self.device):
+            return super().learn(*args, **kwargs)
 
     def collect_rollouts(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from memagents.agents.precision import in_32_bits
 from memagents.memories import Memory, State, map_state
 
 
@@ -49,17 +50,16 @@ class Sequences(NamedTuple):
 def unroll(
     memory: Memory[Any], features: Float[Tensor, "LS D"], starts: Bool[Tensor, "L S"], state: State
 ) -> tuple[Float[Tensor, "LS H"], State]:
-    """Runs a memory over sequences; acting, which is a sequence of one step, takes that step itself.
+    """Runs a memory over sequences; in 16 bits where torch may choose them and the memory bears them.
 
-    The kernels behind `forward` prepare for many steps. Where no episode starts there is nothing to reset either; to
-    ask would make a GPU wait.
+    A state keeps its 32.
     """
-    if len(starts) > 1:
-        outputs, state = memory(features.view(*starts.shape, -1), starts, state)
-        return outputs.flatten(0, 1), state
-    if starts.is_cuda or starts.any():
-        state = memory.reset(state, starts[0])
-    return memory.step(features, state)
+    device = features.device.type
+    if not torch.is_autocast_enabled(device):
+        return _unroll(memory, features, starts, state)
+    with torch.autocast(device, torch.get_autocast_dtype(device), enabled=memory.bears_16_bits):
+        outputs, after = _unroll(memory, in_32_bits(features), starts, state)
+    return outputs, type(state)(*(new.to(old.dtype) for new, old in zip(after, state, strict=True)))
 
 
 def map_observation(function: Callable[[Any], Any], observation: Any) -> Any:
@@ -71,3 +71,17 @@ def map_observation(function: Callable[[Any], Any], observation: Any) -> Any:
 
 def _join(states: Sequence[State]) -> State:
     return type(states[0])(*(torch.cat(fields) for fields in zip(*states, strict=True)))
+
+
+def _unroll(memory: Memory[Any], features: Tensor, starts: Tensor, state: State) -> tuple[Tensor, State]:
+    """Acting, which is a sequence of one step, takes that step itself.
+
+    The kernels behind `forward` prepare for many steps. Where no episode starts there is nothing to reset either; to
+    ask would make a GPU wait.
+    """
+    if len(starts) > 1:
+        outputs, state = memory(features.view(*starts.shape, -1), starts, state)
+        return outputs.flatten(0, 1), state
+    if starts.is_cuda or starts.any():
+        state = memory.reset(state, starts[0])
+    return memory.step(features, state)

@@ -5,11 +5,13 @@ Axes: T time, B batch (environments or sequences), D input features, H output fe
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Generic, TypeAlias, TypeVar
+from typing import ClassVar, Generic, TypeAlias, TypeVar
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+
+from memagents.ops.episodes import select_rows
 
 State: TypeAlias = tuple[Tensor, ...]
 """What a memory holds between two steps: a flat NamedTuple of tensors, each with the batch on axis 0."""
@@ -27,7 +29,10 @@ class Memory(nn.Module, ABC, Generic[StateT]):
     Attributes:
         input_size: features of an input, D.
         output_size: features of an output, H.
+        bears_16_bits: whether torch may compute its products with 16 bits where an agent asks for that.
     """
+
+    bears_16_bits: ClassVar[bool] = True
 
     def __init__(self, input_size: int, output_size: int) -> None:
         super().__init__()
@@ -90,11 +95,6 @@ class Memory(nn.Module, ABC, Generic[StateT]):
         """
         initial = self.initial_state(len(where))
         return type(state)(*(select_rows(where, new, old) for new, old in zip(initial, state, strict=True)))
-
-
-def select_rows(where: Bool[Tensor, " B"], chosen: Tensor, otherwise: Tensor) -> Tensor:
-    """Rows of `chosen` where `where` holds, rows of `otherwise` elsewhere."""
-    return torch.where(where.view(-1, *[1] * (otherwise.dim() - 1)), chosen, otherwise)
 
 
 def map_state(function: Callable[[Tensor], Tensor], state: StateT) -> StateT:

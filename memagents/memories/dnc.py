@@ -108,6 +108,8 @@ class DNC(Memory[DNCState]):
     freest; before links are sharpened 1e-6 is added to them. Csordás and Schmidhuber stabilise theirs in other ways.
     """
 
+    bears_16_bits = False  # slots that differ little would be one and the same
+
     def __init__(
         self,
         input_size: int,
@@ -166,7 +168,7 @@ class DNC(Memory[DNCState]):
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: DNCState
     ) -> tuple[Float[Tensor, "T B H"], DNCState]:
         memory = self.controller, self._advance, self._kernel()
-        hidden, reads, state = unroll(*memory, inputs, episode_starts, state, self.reset)
+        hidden, reads, state = unroll(*memory, inputs, episode_starts, state, self.initial_state(len(state.memory)))
         return self._output(hidden, reads), state
 
     def trace(

@@ -98,4 +98,4 @@ class Gate(nn.Module):
         reset = torch.sigmoid(branch_r + stream_r)
         update = torch.sigmoid(branch_z + stream_z - self.bias)
         candidate = torch.tanh(branch_h + self.from_reset_stream(reset * x))
-        return torch.lerp(x, candidate, update)  # (1 - z) ∘ x + z ∘ h
+        return torch.lerp(x, candidate.to(x), update.to(x))  # (1 - z) ∘ x + z ∘ h, which autocast does not know

@@ -130,13 +130,13 @@ class HAN(Memory[HANState]):
 
         words, hidden = self._opened(state)
         word, _ = self.word_gru.step(x, hidden)
-        words = words.index_put((row, position), word)
+        words = words.index_put((row, position), word.to(words))
         keys = torch.tanh(self.word_key(words))
         pooling = (keys @ self.word_context).masked_fill(to_come, -torch.inf).softmax(-1)
         previous = torch.where(number[:, None] > 0, state.sentences[row, slot - 1], 0.0)
         sentence, _ = self.sentence_gru.step(weighted(pooling, words), GRUState(previous[:, None]))
 
-        sentences = state.sentences.index_put((row, slot), sentence)
+        sentences = state.sentences.index_put((row, slot), sentence.to(state.sentences))
         age = (number[:, None] - slots) % len(slots)
         sentence_query, word_query = self._ask(x)
         scores = weighted(sentence_query, torch.tanh(self.sentence_key(sentences)).mT)
@@ -144,7 +144,7 @@ class HAN(Memory[HANState]):
         reads, weights = [word, weighted(attention, sentences)], {"pooling": pooling, "attention": attention}
         ring = state.keys
         if word_query is not None:
-            ring = ring.index_put((row, slot), keys)
+            ring = ring.index_put((row, slot), keys.to(ring))
             scores = weighted(word_query, ring.flatten(1, 2).mT).view(ring.shape[:3])
             scores = scores.masked_fill((age == 0)[..., None] & to_come[:, None], -torch.inf)
             weights["word_attention"] = attention[..., None] * scores.softmax(-1)
@@ -224,7 +224,8 @@ class HAN(Memory[HANState]):
             places = torch.arange(columns.numel() * self.chunk_size, device=inputs.device)[:, None]
             to_come = places > column * self.chunk_size + chunks.position.T[:, None]
             # A chunk that is all to come has no weight; it gets equal scores, for infinite ones have no softmax.
-            scores = (keys.flatten(1, 2) @ word_query.mT).masked_fill(to_come, torch.finfo(keys.dtype).min)
+            scores = keys.flatten(1, 2) @ word_query.mT
+            scores = scores.masked_fill(to_come, torch.finfo(scores.dtype).min)
             inside = scores.view(*keys.shape[:3], -1).softmax(2)
             word_attention = torch.where(columns == column, to_open, to_closed)[:, :, None] * inside
             reads.append(word_attention.flatten(1, 2).mT @ keys.flatten(1, 2))

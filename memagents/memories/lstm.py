@@ -13,7 +13,7 @@ from torch import Tensor
 
 from memagents.memories.base import Memory
 from memagents.memories.registry import register_memory
-from memagents.ops.recurrence import FUSED, RecurrentLayer, RecurrentLayers
+from memagents.ops.recurrence import FUSED, RecurrentLayer, RecurrentLayers, side_by_side
 from memagents.ops.separators import Separated, separate
 
 INPUT, FORGET, OUTPUT = 0, 1, 3
@@ -117,5 +117,6 @@ def _fused_layer(
         flags = torch.stack([rows.separator, rows.padding], -1)
         inputs = torch.cat([inputs, flags.to(inputs)], -1)
     begin = (h[None].contiguous(), c[None].contiguous())
-    outputs, _, cell = torch.lstm(inputs, begin, [weight_ih, *others], **FUSED)
+    weights = [weight_ih, *others]
+    outputs, _, cell = torch.lstm(inputs, begin, side_by_side(weights) if inputs.is_cuda else weights, **FUSED)
     return outputs, cell[0]

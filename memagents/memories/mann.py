@@ -71,6 +71,8 @@ class MANN(Memory[MANNState]):
     than 1e-5 the first counts as least used.
     """
 
+    bears_16_bits = False  # slots that differ little would be one and the same
+
     def __init__(
         self,
         input_size: int,
@@ -115,7 +117,7 @@ class MANN(Memory[MANNState]):
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: MANNState
     ) -> tuple[Float[Tensor, "T B H"], MANNState]:
         memory = self.controller, self._advance, self._kernel()
-        hidden, reads, state = unroll(*memory, inputs, episode_starts, state, self.reset)
+        hidden, reads, state = unroll(*memory, inputs, episode_starts, state, self.initial_state(len(state.memory)))
         return self._output(hidden, reads), state
 
     def trace(

@@ -86,6 +86,8 @@ class NTM(Memory[NTMState]):
     slots no two slots would ever be told apart.
     """
 
+    bears_16_bits = False  # slots that differ little would be one and the same
+
     def __init__(
         self,
         input_size: int,
@@ -122,7 +124,7 @@ class NTM(Memory[NTMState]):
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: NTMState
     ) -> tuple[Float[Tensor, "T B H"], NTMState]:
         memory = self.controller, self._advance, self._kernel()
-        hidden, reads, state = unroll(*memory, inputs, episode_starts, state, self.reset)
+        hidden, reads, state = unroll(*memory, inputs, episode_starts, state, self.initial_state(len(state.memory)))
         return self._output(hidden, reads), state
 
     def trace(

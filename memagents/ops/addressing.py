@@ -12,6 +12,7 @@ and Link Distribution Sharpness Control. ICLR 2019, arXiv:1904.10278 ("repairs")
 Axes: B batch, N slots, W features of a word, K heads, R heads that read, S places a head can move by.
 """
 
+from functools import reduce
 from typing import Any
 
 import torch
@@ -95,7 +96,7 @@ def write(
 
 def retention(free_gates: Float[Tensor, "B R 1"], read_weights: Float[Tensor, "B R N"]) -> Float[Tensor, "B N"]:
     """How much of every slot is not freed after it was read: ψ = Π_i (1 - f_i w_i^r) (DNC)."""
-    return (1 - free_gates * read_weights).prod(1)
+    return reduce(torch.mul, (1 - free_gates * read_weights).unbind(1))
 
 
 def used(
@@ -117,7 +118,8 @@ def allocation(usage: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
     """
     free_list = by_usage(usage)
     ascending = LEAST + (1 - LEAST) * usage.gather(-1, free_list)
-    used_before = F.pad(ascending[..., :-1].cumprod(-1), (1, 0), value=1.0)
+    # Not by cumprod, whose gradient makes a GPU wait: it looks for zeros, which there are none of.
+    used_before = F.pad(ascending[..., :-1].log().cumsum(-1).exp(), (1, 0), value=1.0)
     return torch.zeros_like(usage).scatter(-1, free_list, (1 - ascending) * used_before)
 
 

@@ -4,7 +4,8 @@ Axes: T time, B batch rows, D input features, H hidden features, C features of t
 I features of the interface vector, R words read, W features of a word.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal, TypeAlias, TypeVar
 
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 
 from memagents.kernels.unroll import Kernel, can_work_with
 from memagents.kernels.unroll import unroll as by_kernel
+from memagents.ops.episodes import select_rows
+from memagents.ops.graphs import replayed
 from memagents.ops.initialisation import linear
 from memagents.ops.recurrence import check_positive
 
@@ -94,46 +97,68 @@ def unroll(
     inputs: Float[Tensor, "T B D"],
     episode_starts: Bool[Tensor, "T B"],
     state: StateT,
-    reset: Callable[[StateT, Tensor], StateT],
+    first: StateT,
 ) -> tuple[Float[Tensor, "T B H"], Float[Tensor, "T B R W"], StateT]:
-    """A controller and its external memory over time: by a kernel where there is one that can, else step by step.
+    """A controller and its external memory over time.
+
+    By a kernel where there is one that can; on a GPU, where gradients are wanted, by a recording of all steps; else
+    step by step.
 
     Args:
-        controller: see there.
+        controller: see there. No other weights are used in a step.
         advance: `(what the input adds to the gates [B, GH], state)` -> the next state.
         kernel: the same after the controller; see `memagents.kernels`.
         inputs: features over time.
         episode_starts: true where an episode begins.
         state: what was held before the first step: hidden vector and cell, what the kernel takes, and the words read.
-        reset: `(state, where)` -> the state with the rows marked in `where` replaced by the initial one, a constant.
+        first: what is held when an episode begins, a constant.
 
     Returns:
         Hidden vectors, words read, and what is held after the last step.
     """
     from_inputs = controller.from_input(inputs)
     if kernel is not None and can_work_with(from_inputs):
-        first = reset(state, torch.ones_like(episode_starts[0]))
         weights = controller.from_past.weight, controller.interface.weight, controller.interface.bias
         hidden, reads, last = by_kernel(kernel, controller.kind, (episode_starts, first), from_inputs, weights, state)
         return hidden, reads, type(state)(*last)
-    each = list(states(advance, from_inputs, episode_starts, state, reset))
-    return torch.stack([now[0] for now in each]), torch.stack([now[-1] for now in each]), each[-1]
+
+    advancing = partial(steps, advance, type(state))
+    held = from_inputs, episode_starts, *state, *first
+    if from_inputs.is_cuda and from_inputs.requires_grad and not torch.compiler.is_compiling():
+        outcome = replayed(controller, advancing, held)
+    else:
+        # A GPU waits here once, which spares it most resets.
+        outcome = advancing(*held, begins=episode_starts.any(1).tolist())
+    return outcome[0], outcome[1], type(state)(*outcome[2:])
 
 
-def states(
+def steps(
     advance: Callable[[Tensor, StateT], StateT],
+    state_class: Callable[..., StateT],
     from_inputs: Float[Tensor, "T B GH"],
     episode_starts: Bool[Tensor, "T B"],
-    state: StateT,
-    reset: Callable[[StateT, Tensor], StateT],
-) -> Iterator[StateT]:
-    """The state after every step."""
-    some_row_starts = episode_starts.any(1).tolist()
-    for from_input, starts, some_start in zip(from_inputs, episode_starts, some_row_starts, strict=True):
-        if some_start:
-            state = reset(state, starts)
+    *held: Tensor,
+    begins: Sequence[bool] | None = None,
+) -> tuple[Tensor, ...]:
+    """Step by step.
+
+    Args:
+        advance: see `unroll`, as are `from_inputs` and `episode_starts`.
+        state_class: of the states.
+        held: the fields of the state before the first step, and then those of the state when an episode begins.
+        begins: at which steps an episode begins anywhere; without it every step is taken to be one.
+
+    Returns:
+        Hidden vectors, words read, and the fields of the state after the last step.
+    """
+    number = len(held) // 2
+    state, first, each = state_class(*held[:number]), held[number:], []
+    for t, (from_input, starts) in enumerate(zip(from_inputs, episode_starts, strict=True)):
+        if begins is None or begins[t]:
+            state = state_class(*(select_rows(starts, new, old) for new, old in zip(first, state, strict=True)))
         state = advance(from_input, state)
-        yield state
+        each.append(state)
+    return torch.stack([now[0] for now in each]), torch.stack([now[-1] for now in each]), *state
 
 
 def _lstm(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,8 +1,13 @@
-"""Where in its episode a step of a sequence is."""
+"""Where episodes start, and where in its episode a step of a sequence is."""
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
+
+
+def select_rows(where: Bool[Tensor, " B"], chosen: Tensor, otherwise: Tensor) -> Tensor:
+    """Rows of `chosen` where `where` holds, rows of `otherwise` elsewhere."""
+    return torch.where(where.view(-1, *[1] * (otherwise.dim() - 1)), chosen, otherwise)
 
 
 def episode_time(episode_starts: Bool[Tensor, "T B"], time: Int[Tensor, " B"]) -> Int[Tensor, "B T"]:

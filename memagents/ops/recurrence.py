@@ -139,11 +139,18 @@ def unroll_packed(
     for layer, h in zip(layers, hidden.unbind(1), strict=True):
         begin = torch.where(packed.carried[:, None], h[packed.row], 0.0)
         if outputs.is_cuda:
-            outputs, _ = fused(outputs, torch.tensor(packed.sizes), begin[None], layer.weights(), *FUSED_PACKED)
+            weights = side_by_side(layer.weights())
+            outputs, _ = fused(outputs, torch.tensor(packed.sizes), begin[None], weights, *FUSED_PACKED)
         else:
             outputs = unroll(outputs, begin, layer.weights(), packed.sizes)
         last.append(outputs[packed.last])
     return packed.unpack(outputs), torch.stack(last, 1)
+
+
+def side_by_side(weights: list[Tensor]) -> list[Tensor]:
+    """The same weights in one piece of memory, one after the other, as cuDNN wants them."""
+    parts = torch.split(torch.cat([weight.flatten() for weight in weights]), [weight.numel() for weight in weights])
+    return [part.view_as(weight) for part, weight in zip(parts, weights, strict=True)]
 
 
 def check_positive(**sizes: int) -> None:

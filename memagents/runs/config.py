@@ -14,6 +14,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 Algorithm: TypeAlias = Literal["ppo", "a2c"]
 Vectorization: TypeAlias = Literal["auto", "batched", "dummy", "subproc"]
+Precision: TypeAlias = Literal["float32", "tf32", "bfloat16"]
 Sink: TypeAlias = Literal["tensorboard", "wandb", "trackio"]
 DashboardTool: TypeAlias = Literal["tensorboard", "trackio"]
 
@@ -189,6 +190,14 @@ class Settings:
 
     threads: int | None = None
     """Threads torch computes with; by default torch's choice. Changes speed and the last digits, nothing else."""
+
+    device: str = "auto"
+    """Where torch computes: `cpu`, `cuda`, `cuda:1`; by default on a GPU where there is one. Small agents are often
+    faster on the CPU."""
+
+    precision: Precision = "float32"
+    """With how many bits a GPU computes: 32, NVIDIA's `tf32` for matrix products, or 16 where they are enough. The CPU
+    has 32 whatever is asked."""
 
 
 # Fields of a dataclass are collected from its last base to its first, so the flags of `Cell` lead the help.

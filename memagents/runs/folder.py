@@ -29,7 +29,7 @@ from memagents.runs.provenance import now, provenance
 ENTRIES = ("metrics.jsonl", "evaluation.json", "checkpoints", "tensorboard", "wandb", "trackio")
 """What a run writes besides run.json, and so what a new start takes away."""
 
-INCIDENTAL = ("folder", "threads", "vectorization", "step_timeout", "respawn")
+INCIDENTAL = ("folder", "threads", "device", "vectorization", "step_timeout", "respawn")
 """Fields of a configuration that say where, how fast and how patiently, not what."""
 
 RECORD: dict[str, Any] = {"status": str, "config": dict[str, Any], "resumed": list[dict[str, Any]]}

@@ -22,8 +22,10 @@ from memagents.runs.results import RunResult
 
 ALGORITHMS: dict[str, type[MemoryMixin]] = {"ppo": MemoryPPO, "a2c": MemoryA2C}
 
-CONFIGURED = ("policy", "env", "memory", "memory_kwargs", "critic_memory", "sequence_length", "seed")
+CONFIGURED = ("policy", "env", "memory", "memory_kwargs", "critic_memory", "sequence_length", "seed", "device")
 """Arguments of an algorithm that are fields of the configuration."""
+
+DEFAULT_PRECISION = TrainConfig.precision
 
 ENCODER = ("features_extractor_class", "features_extractor_kwargs")
 """What SB3's policies call an encoder and its arguments."""
@@ -117,17 +119,23 @@ def model_arguments(config: TrainConfig, observations: spaces.Space[Any]) -> dic
         "sequence_length": config.sequence_length,
         "critic_memory": config.critic_memory,
         "seed": config.seed,
+        "device": config.device,
         **config.algo_kwargs,
-        **encoder_arguments(config),
+        **policy_arguments(config),
     }
 
 
-def encoder_arguments(config: TrainConfig) -> dict[str, Any]:
-    """The encoder, in the words of SB3, beside what else `algo_kwargs` says of the policy."""
-    if config.encoder is None:
-        return {}
-    names = dict(zip(ENCODER, (encoder_class(config.encoder), dict(config.encoder_kwargs)), strict=True))
-    return {"policy_kwargs": (config.algo_kwargs.get("policy_kwargs") or {}) | names}
+def policy_arguments(config: TrainConfig) -> dict[str, Any]:
+    """Encoder and precision, in the words of the policy, beside what else `algo_kwargs` says of it."""
+    named: dict[str, Any] = {} if config.precision == DEFAULT_PRECISION else {"precision": config.precision}
+    if config.encoder is not None:
+        named |= dict(zip(ENCODER, (encoder_class(config.encoder), dict(config.encoder_kwargs)), strict=True))
+    return {"policy_kwargs": policy_options(config) | named} if named else {}
+
+
+def policy_options(config: TrainConfig) -> dict[str, Any]:
+    """What `algo_kwargs` says of the policy."""
+    return config.algo_kwargs.get("policy_kwargs") or {}
 
 
 def default_policy(observations: spaces.Space[Any]) -> str:

@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 PACKAGES = ("memagents", "torch", "stable-baselines3", "sb3-contrib", "gymnasium", "numpy")
 SOURCE = Path(__file__).resolve().parents[1]
 
@@ -55,8 +57,9 @@ def git(folder: Path, *arguments: str) -> str | None:
 
 
 def hardware() -> dict[str, Any]:
-    """The processor, its usable cores, and the memory."""
-    return {"cpu": cpu_model(), "cores": usable_cores(), "memory_gib": memory_gib()}
+    """The processor, its usable cores, the memory, and the GPU if there is one."""
+    gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
+    return {"cpu": cpu_model(), "cores": usable_cores(), "memory_gib": memory_gib(), **gpu}
 
 
 def cpu_model() -> str:

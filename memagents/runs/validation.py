@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, get_type_hints
 
+import torch
 from gymnasium.envs.registration import load_env_creator
 
 from memagents.agents.arguments import check_lengths, check_options
@@ -17,7 +18,15 @@ from memagents.encoders.registry import check_encoder_options
 from memagents.kinds import check_kinds
 from memagents.memories.registry import check_memory_options
 from memagents.runs.config import TrainConfig
-from memagents.runs.models import ALGORITHMS, CONFIGURED, ENCODER, algorithm_arguments, algorithm_options
+from memagents.runs.models import (
+    ALGORITHMS,
+    CONFIGURED,
+    DEFAULT_PRECISION,
+    ENCODER,
+    algorithm_arguments,
+    algorithm_options,
+    policy_options,
+)
 from memagents.runs.sinks import check_sinks
 
 COUNTS = ("timesteps", "n_envs", "eval_episodes", "checkpoint_every", "threads", "match_parameters")
@@ -38,6 +47,7 @@ def check_config(config: TrainConfig) -> None:
     check_full_observation(config.full_observation, spec)
     check_algorithm(config.algo, config.algo_kwargs)
     check_encoder(config)
+    check_device(config)
     arguments = algorithm_arguments(config)
     check_lengths(config.sequence_length, arguments["n_steps"], arguments.get("batch_size"))
     check_normalize(config.normalize, arguments["gamma"])
@@ -93,8 +103,21 @@ def check_encoder(config: TrainConfig) -> None:
         return
     check_encoder_options(config.encoder, config.encoder_kwargs)
     for name in ENCODER:
-        if name in (config.algo_kwargs.get("policy_kwargs") or {}):
+        if name in policy_options(config):
             raise ValueError(f"the encoder is set twice, by encoder={config.encoder!r} and by {name} in policy_kwargs")
+
+
+def check_device(config: TrainConfig) -> None:
+    """Raises ValueError for a device that is not there, and a precision that is set twice."""
+    if config.device != "auto":
+        try:
+            torch.empty(0, device=config.device)
+        # What torch raises depends on what it was built for.
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            reason = str(error).partition("\n")[0]
+            raise ValueError(f"torch cannot compute on device {config.device!r} here: {reason}; try cpu") from error
+    if config.precision != DEFAULT_PRECISION and "precision" in policy_options(config):
+        raise ValueError(f"precision is set twice, by precision={config.precision!r} and in policy_kwargs")
 
 
 def check_normalize(normalize: bool, gamma: float) -> None:

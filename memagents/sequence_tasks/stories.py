@@ -15,7 +15,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from memagents.memories import map_state, select_rows
+from memagents.memories import map_state
+from memagents.ops.episodes import select_rows
 from memagents.sequence_tasks.base import Batch, Scores, Task, check_range
 from memagents.sequence_tasks.drawing import choose
 from memagents.sequence_tasks.registry import register_task

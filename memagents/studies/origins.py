@@ -33,5 +33,7 @@ def commit(record: dict[str, Any]) -> str:
 def hardware(record: dict[str, Any]) -> str:
     """The machine of a run, in words."""
     machine = record["hardware"]
+    gpu = f", {machine['gpu']}" if "gpu" in machine else ""
     threads = f"{record['torch_threads']} torch threads"
-    return f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {threads}, {record['device']}"
+    where = f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB{gpu}"
+    return f"{where}, {threads}, {record['device']}"

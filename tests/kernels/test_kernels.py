@@ -49,7 +49,7 @@ def outputs_and_gradients(unroll, memory, starts):
 def test_a_kernel_equals_the_steps_of_the_paper_in_values_and_in_all_gradients(case, density, monkeypatch):
     memory = loud(case.split(",")[0].split()[0], CASES[case])
     starts = torch.rand(T, B, generator=torch.Generator().manual_seed(3)) < density
-    monkeypatch.setattr(controller, "states", None)  # which is how it goes without a kernel
+    monkeypatch.setattr(controller, "steps", None)  # which is how it goes without a kernel
     ours = outputs_and_gradients(memory, memory, starts)
     expected = outputs_and_gradients(memory.loop, memory, starts)
     torch.testing.assert_close(ours, expected, atol=1e-10, rtol=1e-10)

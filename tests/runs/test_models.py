@@ -3,11 +3,12 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from gymnasium import spaces
 from stable_baselines3.common.torch_layers import FlattenExtractor
 
 from memagents.encoders import encoder_class
-from memagents.runs.models import build_env, build_model
+from memagents.runs.models import build_env, build_model, load_model
 from memagents.runs.training import train
 
 IMAGE = spaces.Box(0, 255, (16, 12, 3), np.uint8)
@@ -70,6 +71,16 @@ def test_observations_that_an_encoder_cannot_read_are_named(encoder, observation
     with pytest.raises(ValueError, match=message) as error:
         model_for(tiny, observations, encoder=encoder)
     assert "\n" not in str(error.value)
+
+
+def test_on_the_cpu_precision_changes_nothing_but_is_kept(tiny, tmp_path):
+    exact = train(tiny(device="cpu", folder=tmp_path / "exact"))
+    asked = train(tiny(device="cpu", precision="bfloat16", encoder="flatten", folder=tmp_path / "asked"))
+    ours, theirs = load_model(asked).policy, load_model(exact).policy
+    assert (ours.precision, theirs.precision) == ("bfloat16", "float32")
+    assert ours.state_dict().keys() == theirs.state_dict().keys()
+    for name, weight in ours.state_dict().items():
+        assert torch.equal(weight, theirs.state_dict()[name])
 
 
 def test_a_finished_run_tells_its_encoder(tiny):

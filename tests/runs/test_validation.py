@@ -51,6 +51,17 @@ MISTAKES = {
     "large seed": ({"seed": 2**32}, "seed must be from 0 to 4294967295, got 4294967296"),
     "relative module": ({"env": ".x:A/B-v0"}, "cannot import '.x'"),
     "module that is no name": ({"env": "\0:A/B-v0"}, "cannot import"),
+    "unknown precision": ({"precision": "float16"}, "precision must be one of float32, tf32, bfloat16, got 'float16'"),
+    "precision twice": (
+        {"precision": "tf32", "algo_kwargs": {"policy_kwargs": {"precision": "float32"}}},
+        "precision is set twice, by precision='tf32' and in policy_kwargs",
+    ),
+    "device that is not there": (
+        {"device": "cuda:99"},
+        "torch cannot compute on device 'cuda:99' here: .*; try cpu",
+    ),
+    "device that is none": ({"device": "gpu"}, "torch cannot compute on device 'gpu' here: .*; try cpu"),
+    "device among other arguments": ({"algo_kwargs": {"device": "cpu"}}, "algo_kwargs may not hold 'device'"),
     "no threads": ({"threads": 0}, "threads must be at least 1, got 0"),
 }
 
