@@ -42,6 +42,9 @@ class Options:
     jobs: int = 1
     """Processes, each with one torch thread."""
 
+    device: str = "cpu"
+    """Where torch computes."""
+
     report_only: bool = False
     """Write the report of what is there, and run nothing."""
 
@@ -59,6 +62,7 @@ class Job:
     experiment: Experiment
     seed: int
     runs: Path
+    device: str = "cpu"
 
     @property
     def file(self) -> Path:
@@ -88,7 +92,7 @@ def run(job: Job) -> str:
     experiment, started = job.experiment, now()
     task = experiment.make_task()
     torch.manual_seed(job.seed)
-    reader = Reader(task, experiment.memory, experiment.memory_options, experiment.embedding_size)
+    reader = Reader(task, experiment.memory, experiment.memory_options, experiment.embedding_size).to(job.device)
     training = train(reader, task, experiment.settings, job.seed)
     tests = {"": task, **{name: vary_task(task, **options) for name, options in experiment.tests.items()}}
     fresh = torch.Generator().manual_seed(job.seed + FINAL_SEED)
@@ -102,6 +106,7 @@ def run(job: Job) -> str:
         "steps": last.step,
         "sequences": last.sequences,
         "minutes": last.minutes,
+        "device": job.device,
         "scores": scores,
         "curve": [asdict(point) for point in training.curve],
         "started": started,
@@ -126,7 +131,12 @@ def choose(options: Options) -> list[Job]:
             raise ValueError(f"unknown experiment {name!r}; there are {', '.join(EXPERIMENTS)}")
     chosen = [EXPERIMENTS[name] for name in options.only or EXPERIMENTS]
     rounds = range(max(experiment.seeds for experiment in chosen))
-    return [Job(experiment, seed, options.runs) for seed in rounds for experiment in chosen if seed < experiment.seeds]
+    return [
+        Job(experiment, seed, options.runs, options.device)
+        for seed in rounds
+        for experiment in chosen
+        if seed < experiment.seeds
+    ]
 
 
 def run_all(jobs: list[Job], processes: int) -> int:

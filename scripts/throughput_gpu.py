@@ -36,7 +36,8 @@ before them, to warm up and to record. Ratios are those of each round. Samples a
 
 ## The GPU beside the CPU
 
-Every memory at its own default size, 32 bits, gradients through {n_steps} steps.
+Every memory at its own default size, 32 bits, gradients through {n_steps} steps. RecurrentPPO, sb3-contrib's, has an
+LSTM of {lstm_size}; the last two columns are end to end beside it, each on the same device.
 
 {devices}
 
@@ -131,6 +132,10 @@ def samples(done: list[Measurement]) -> list[float]:
     return [each.samples_per_second for each in done]
 
 
+def speeds(done: list[Measurement]) -> list[float]:
+    return [each.steps_per_second for each in done]
+
+
 def ratio(ours: list[float], theirs: list[float]) -> str:
     return Spread.of([our / their for our, their in zip(ours, theirs, strict=True)]).show(2)
 
@@ -140,9 +145,9 @@ def device_table(rounds: Rounds) -> str:
     by_agent: dict[str, dict[str, list[Measurement]]] = {}
     for case, done in rounds.items():
         by_agent.setdefault(case.agent, {})[case.device] = done
-    rows = []
+    rows, peer = [], by_agent["RecurrentPPO"]
     for agent, on in sorted(by_agent.items(), key=lambda item: -Spread.of(samples(item[1]["cuda"])).median):
-        steps = {device: [each.steps_per_second for each in done] for device, done in on.items()}
+        steps, slower = ({device: speeds(done) for device, done in each.items()} for each in (on, peer))
         rows.append(
             [
                 agent,
@@ -152,9 +157,11 @@ def device_table(rounds: Rounds) -> str:
                 Spread.of(steps["cuda"]).show(),
                 Spread.of(steps["cpu"]).show(),
                 ratio(steps["cuda"], steps["cpu"]),
+                *(ratio(steps[device], slower[device]) for device in ("cuda", "cpu")),
             ]
         )
     head = ["memory", *("update phase, samples/s: GPU", "CPU", "ratio"), *("end to end, steps/s: GPU", "CPU", "ratio")]
+    head += ["beside RecurrentPPO: GPU", "CPU"]
     return table(head, rows, words=1)
 
 
@@ -169,10 +176,10 @@ def bits_table(rounds: Rounds) -> str:
         [
             agent,
             f"{parameters[agent]:,}",
-            Spread.of(speeds["float32"]).show(),
-            *(ratio(speeds[fewer], speeds["float32"]) for fewer in ("tf32", "bfloat16")),
+            Spread.of(of["float32"]).show(),
+            *(ratio(of[fewer], of["float32"]) for fewer in ("tf32", "bfloat16")),
         ]
-        for agent, speeds in by_agent.items()
+        for agent, of in by_agent.items()
     ]
     head = ("memory, hidden size", "its parameters", "float32, samples/s", "tf32 beside it", "bfloat16 beside it")
     return table(head, rows, words=1)
@@ -203,6 +210,7 @@ def main() -> None:
         devices=device_table(small),
         bits=bits_table(big),
         hidden_size=options.hidden_size,
+        lstm_size=config.hidden_size,
         rollout=f"{config.n_envs * config.n_steps:,}",
         **sizes,
     )

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from memagents.kernels.unroll import Kernel, can_work_with
 from memagents.kernels.unroll import unroll as by_kernel
 from memagents.ops.episodes import select_rows
-from memagents.ops.graphs import replayed
+from memagents.ops.graphs import can_replay, replayed
 from memagents.ops.initialisation import linear
 from memagents.ops.recurrence import check_positive
 
@@ -124,7 +124,7 @@ def unroll(
 
     advancing = partial(steps, advance, type(state))
     held = from_inputs, episode_starts, *state, *first
-    if from_inputs.is_cuda and from_inputs.requires_grad and not torch.compiler.is_compiling():
+    if can_replay(from_inputs):
         outcome = replayed(controller, advancing, held)
     else:
         # A GPU waits here once, which spares it most resets.

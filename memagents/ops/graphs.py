@@ -36,7 +36,7 @@ def replayed(owner: nn.Module, computation: Computation, inputs: Sequence[Tensor
     """
     weights = tuple(owner.parameters())
     recordings = _RECORDINGS.setdefault(owner, OrderedDict())
-    kind = tuple(map(_kind, inputs)), tuple(weight.data_ptr() for weight in weights)
+    kind = tuple(map(_kind, inputs)), tuple(weight.data_ptr() for weight in weights), _settings()
     if kind not in recordings:
         with leaves_of_its_own(owner) as leaves:
             recordings[kind] = _Recording(computation, inputs, leaves)
@@ -45,6 +45,12 @@ def replayed(owner: nn.Module, computation: Computation, inputs: Sequence[Tensor
     recordings.move_to_end(kind)
     outputs: tuple[Tensor, ...] = _Replay.apply(recordings[kind], *inputs, *weights)  # type: ignore[no-untyped-call]
     return outputs
+
+
+def can_replay(inputs: Tensor) -> bool:
+    """Whether it is worth it, and right: on a GPU, where gradients are wanted and nobody else chooses the kernels."""
+    chosen_elsewhere = torch.compiler.is_compiling() or torch.is_autocast_enabled(inputs.device.type)
+    return inputs.is_cuda and inputs.requires_grad and not chosen_elsewhere
 
 
 class _Recording:
@@ -137,3 +143,8 @@ def like(tensor: Tensor) -> Tensor:
 
 def _kind(tensor: Tensor) -> Hashable:
     return tensor.shape, tensor.dtype, tensor.device, tensor.requires_grad
+
+
+def _settings() -> Hashable:
+    """What kernels torch would choose."""
+    return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32

@@ -56,6 +56,11 @@ class Batch:
         starts[0] = True
         return cls(inputs, starts, targets, mask)
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on another device."""
+        fields = self.inputs, self.episode_starts, self.targets, self.mask
+        return Batch(*(field.to(device) for field in fields))
+
 
 @dataclass(frozen=True)
 class Task(ABC):

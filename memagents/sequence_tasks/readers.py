@@ -46,6 +46,11 @@ class Reader(nn.Module):
         nn.init.zeros_(self.readout.weight)
         nn.init.zeros_(self.readout.bias)
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes; it can be moved."""
+        return self.readout.weight.device
+
     def initial_state(self, batch_size: int) -> State:
         """The memory's state at the start of a sequence."""
         state: State = self.memory.initial_state(batch_size)
@@ -71,7 +76,7 @@ def evaluate(
     check_positive(sequences=sequences, batch_size=batch_size, chunk=chunk)
     total = Tally(0.0, 0.0, 0, 0)
     for first in range(0, sequences, batch_size):
-        batch = task.draw(min(batch_size, sequences - first), generator)
+        batch = task.draw(min(batch_size, sequences - first), generator).to(reader.device)
         state, outputs = reader.initial_state(batch.mask.shape[1]), []
         for start in range(0, len(batch.inputs), chunk):
             part = slice(start, start + chunk)

@@ -171,7 +171,7 @@ def update(
     reader: Reader, task: Task, settings: TrainingSettings, optimizer: Optimizer, generator: torch.Generator
 ) -> float:
     """One update on newly drawn sequences; the loss before it."""
-    batch = task.draw(settings.batch_size, generator)
+    batch = task.draw(settings.batch_size, generator).to(reader.device)
     outputs, _ = reader(batch.inputs, batch.episode_starts, reader.initial_state(settings.batch_size))
     loss = training_loss(task.loss, outputs, batch)
     optimizer.zero_grad()
