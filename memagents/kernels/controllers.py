@@ -6,47 +6,56 @@ Axes: B batch, H hidden features, C features of the cell (H, or none), G gates.
 import math
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from memagents.kernels.compilation import compiled
-from memagents.kernels.parts import Array, sigmoid
+from memagents.kernels.parts import Array
 
 Pair = tuple[Float[Array, "B H"], Float[Array, "B C"]]
 
 
-@compiled
-def lstm(gates: Float[Array, "B 4H"], cell: Float[Array, "B H"]) -> Pair:
-    """Hidden vector and cell after a step. The gates, as yet unbounded, become what they let through."""
-    hidden, after = np.empty_like(cell), np.empty_like(cell)
-    size = cell.shape[1]
-    for b in range(len(cell)):
-        for h in range(size):
-            gates[b, h] = sigmoid(gates[b, h])
-            gates[b, size + h] = sigmoid(gates[b, size + h])
-            gates[b, 2 * size + h] = math.tanh(gates[b, 2 * size + h])
-            gates[b, 3 * size + h] = sigmoid(gates[b, 3 * size + h])
-            after[b, h] = gates[b, size + h] * cell[b, h] + gates[b, h] * gates[b, 2 * size + h]
-            hidden[b, h] = gates[b, 3 * size + h] * math.tanh(after[b, h])
-    return hidden, after
+def lstm(gates: Float[Array, "B GH"], cell: Float[Array, "B H"]) -> Pair:
+    """Hidden vector and cell after a step. The gates, as yet unbounded, become what they let through.
+
+    By torch, which bounds many numbers at once; here they would be taken one by one.
+    """
+    admit, forget, content, show = torch.from_numpy(gates).chunk(4, 1)
+    for gate in (admit, forget, show):
+        gate.sigmoid_()
+    after = (forget * torch.from_numpy(cell)).addcmul_(admit, content.tanh_())
+    return (show * after.tanh()).numpy(), after.numpy()
 
 
-@compiled
 def lstm_backward(
-    gates: Float[Array, "B 4H"],
+    gates: Float[Array, "B GH"],
     before: Float[Array, "B H"],
     after: Float[Array, "B H"],
     d_hidden: Float[Array, "B H"],
     d_after: Float[Array, "B H"],
-    d_gates: Float[Array, "B 4H"],
+    d_gates: Float[Array, "B GH"],
 ) -> Float[Array, "B H"]:
     """Writes the gradient of the gates before they were bounded, and returns that of the cell before the step."""
+    return through_gates(gates, before, torch.from_numpy(after).tanh().numpy(), d_hidden, d_after, d_gates)
+
+
+@compiled
+def through_gates(
+    gates: Float[Array, "B GH"],
+    before: Float[Array, "B H"],
+    bounded: Float[Array, "B H"],
+    d_hidden: Float[Array, "B H"],
+    d_after: Float[Array, "B H"],
+    d_gates: Float[Array, "B GH"],
+) -> Float[Array, "B H"]:
+    """`lstm_backward`, given tanh of the cell after the step."""
     d_before = np.empty_like(before)
     size = before.shape[1]
     for b in range(len(before)):
         for h in range(size):
             admit, forget = gates[b, h], gates[b, size + h]
             content, show = gates[b, 2 * size + h], gates[b, 3 * size + h]
-            shown = math.tanh(after[b, h])
+            shown = bounded[b, h]
             d_cell = d_after[b, h] + d_hidden[b, h] * show * (1 - shown * shown)
             d_gates[b, h] = d_cell * content * admit * (1 - admit)
             d_gates[b, size + h] = d_cell * before[b, h] * forget * (1 - forget)

@@ -1,0 +1,278 @@
+"""Beside what others have written: how much faster is the same work here?
+
+    pip install --no-deps dnc einops
+    git clone https://github.com/MarcoMeter/episodic-transformer-memory-ppo
+    python scripts/throughput_peers.py --trxl-ppo episodic-transformer-memory-ppo
+
+Both sides of a pairing take turns, round by round. Writes `results/throughput/peers.md` and `peers.csv`.
+"""
+
+import csv
+import importlib
+import os
+import sys
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+import tyro
+from gymnasium import spaces
+from sb3_contrib import RecurrentPPO
+from throughput_page import origin, origin_list, table
+from throughput_programs import ThroughputConfig, batched_env, popgym_env
+from throughput_ratios import Spread
+from torch import Tensor, nn
+
+from memagents import MemoryPPO, make_memory
+from memagents.agents.policies import MemoryActorCriticPolicy
+from memagents.agents.sequences import Sequences
+from memagents.memories import Memory
+
+PAGE = """\
+# Throughput beside peers
+
+How much faster is the same work here? `scripts/throughput_peers.py` wrote this page and [peers.csv](peers.csv), which
+holds every round.
+
+{origin}
+
+Seconds for the same work, on the CPU; both sides of a pairing take turns. Medians over {repeats} rounds, after one to
+warm up; the ratio is that of each round, then its median, and the range.
+
+{table}
+
+{notes}
+
+What this does not show: how well either side learns; other sizes; a GPU.
+"""
+
+LENGTH, BATCH, FEATURES, HIDDEN = 128, 64, 16, 128
+"""Of the sequences that external memories read, and of their controllers."""
+
+EXTERNAL: dict[str, dict[str, int]] = {
+    "dnc": {"memory_size": 64, "word_size": 32, "num_reads": 4},
+    "ntm": {"memory_size": 64, "word_size": 32, "num_heads": 2},
+    "mann": {"memory_size": 64, "word_size": 32, "num_reads": 4},
+}
+
+WORKERS, STEPS, BLOCKS, EMBEDDING, WINDOW, MINIBATCHES, VECTOR, ACTIONS = 16, 128, 4, 64, 32, 4, 8, 4
+"""Of the gated transformers: environments, steps, blocks, their size, what they look back, and the rest."""
+
+Work = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """The same work twice.
+
+    Attributes:
+        name: what is done.
+        peer: by whom, besides us.
+        wanted: how many times as fast ours should be.
+        ours, theirs: do it once.
+        note: what a reader should know.
+    """
+
+    name: str
+    peer: str
+    wanted: float
+    ours: Work
+    theirs: Work
+    note: str
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is measured."""
+
+    trxl_ppo: Path | None = None
+    """A checkout of MarcoMeter/episodic-transformer-memory-ppo; without it that pairing is left out."""
+
+    repeats: int = 5
+    """Rounds that count; one more comes before them, to warm up."""
+
+    threads: int = 1
+    """Threads torch computes with."""
+
+    folder: Path = Path("results/throughput")
+    """Where the page goes."""
+
+
+def differentiating(module: nn.Module, outputs: Callable[[], Tensor]) -> Work:
+    """A forward and a backward pass."""
+
+    def work() -> None:
+        module.zero_grad()
+        outputs().square().mean().backward()  # type: ignore[no-untyped-call]
+
+    return work
+
+
+def unrolled(memory: Memory[Any], unroll: Callable[..., Any], inputs: Tensor) -> Work:
+    """Both passes of a memory over sequences in which no episode begins."""
+    starts = torch.zeros(inputs.shape[:2], dtype=torch.bool)
+    return differentiating(memory, lambda: unroll(inputs, starts, memory.initial_state(inputs.shape[1]))[0])
+
+
+def external_memories() -> Iterator[Pairing]:
+    """Our external memories against the loop over their papers' steps, and the DNC against the package of that name."""
+    inputs = torch.randn(LENGTH, BATCH, FEATURES)
+    for name, options in EXTERNAL.items():
+        memory = make_memory(name, input_size=FEATURES, hidden_size=HIDDEN, **options)
+        ours, loop = unrolled(memory, memory, inputs), unrolled(memory, memory.loop, inputs)
+        sizes = ", ".join(f"{option}={size}" for option, size in options.items())
+        work = f"{name}, forward and backward, {LENGTH} steps x {BATCH} rows"
+        note = f"hidden_size={HIDDEN}, {sizes}; the loop is `Memory.loop` over `step`, the equations of the paper"
+        yield Pairing(work, "a plain loop", 5 if name == "dnc" else 3, ours, loop, note)
+        if name == "dnc" and importlib.util.find_spec("dnc") is not None:
+            yield Pairing(work, "dnc 1.1.0 (PyPI)", 5, ours, dnc_package(options, inputs), note)
+
+
+def dnc_package(options: dict[str, int], inputs: Tensor) -> Work:
+    """Both passes of ixaxaar's DNC. Of its optional libraries none is needed."""
+    for missing in ("pyflann", "faiss"):
+        sys.modules.setdefault(missing, types.ModuleType(missing))
+    peer = importlib.import_module("dnc.dnc").DNC(
+        FEATURES,
+        HIDDEN,
+        num_hidden_layers=1,
+        nr_cells=options["memory_size"],
+        cell_size=options["word_size"],
+        read_heads=options["num_reads"],
+        batch_first=False,
+    )
+    return differentiating(peer, lambda: peer(inputs, (None, None, None), reset_experience=True)[0])
+
+
+def defaults_of_recurrent_ppo() -> Iterator[Pairing]:
+    """Learning with all of RecurrentPPO's defaults: two LSTMs of 256, minibatches of one sequence, ten epochs."""
+    config = ThroughputConfig(n_envs=8)
+    own = {"memory": "lstm", "memory_kwargs": {"hidden_size": 256}, "critic_memory": "separate"}
+    shared = {"n_steps": 128, "batch_size": 128, "n_epochs": 10, "normalize_advantage": True, "device": "cpu"}
+
+    def learning(model: Any) -> Work:
+        return lambda: model.learn(8 * 128, reset_num_timesteps=False)
+
+    ours = learning(MemoryPPO("MlpPolicy", batched_env(config), **shared, **own))
+    note = "RepeatPrevious, end to end: 8 environments x 128 steps, batch 128, 10 epochs, two LSTMs of 256"
+    for env, name in ((popgym_env, "POPGym's environment"), (batched_env, "ours")):
+        theirs = learning(RecurrentPPO("MlpLstmPolicy", env(config), **shared))
+        yield Pairing("all defaults of RecurrentPPO, lstm", f"RecurrentPPO in {name}", 5, ours, theirs, note)
+
+
+def gated_transformers(checkout: Path) -> Iterator[Pairing]:
+    """One epoch of a rollout, with the model of TrXL-PPO and the minibatches its trainer makes, beside our GTrXL."""
+    note = (
+        f"{WORKERS} environments x {STEPS} steps in {MINIBATCHES} minibatches, {BLOCKS} blocks of {EMBEDDING}, window "
+        f"{WINDOW}: the model's forward and backward pass alone, without PPO's loss, optimizer and trainer. Their "
+        "minibatches are of single steps, each with a window of its own; gradients do not flow into it"
+    )
+    ours, theirs = our_epoch(), their_epoch(checkout)
+    yield Pairing("gtrxl, one epoch", "TrXL-PPO (MarcoMeter)", 10, ours, theirs, note)
+
+
+def our_epoch() -> Work:
+    observations, actions = spaces.Box(-1, 1, (VECTOR,)), spaces.Discrete(ACTIONS)
+    options = {"hidden_size": EMBEDDING, "num_layers": BLOCKS, "num_heads": 1, "window": WINDOW}
+    policy = MemoryActorCriticPolicy(observations, actions, lambda _: 3e-4, memory="gtrxl", memory_kwargs=options)
+    rows = WORKERS // MINIBATCHES
+    flat = torch.randn(STEPS * rows, VECTOR)
+    chosen, starts = torch.randint(ACTIONS, (STEPS * rows,)), torch.rand(STEPS, rows) < 0.01
+
+    def outputs() -> Tensor:
+        state = policy.initial_state(rows)
+        values, log_prob, _ = policy.evaluate_actions(Sequences(flat, starts, state), chosen)
+        return values.flatten() + log_prob
+
+    one = differentiating(policy, outputs)
+    return lambda: [one() for _ in range(MINIBATCHES)] and None
+
+
+def their_epoch(checkout: Path) -> Work:
+    sys.path.insert(0, str(checkout))
+    # Theirs reads environments too, which want packages of their own.
+    helpers = types.ModuleType("utils")
+    helpers.Module = nn.Module  # type: ignore[attr-defined]
+    sys.modules["utils"] = helpers
+    settings = {"num_blocks": BLOCKS, "embed_dim": EMBEDDING, "num_heads": 1, "memory_length": WINDOW}
+    settings |= {"positional_encoding": "relative", "layer_norm": "pre", "gtrxl": True, "gtrxl_bias": 0.0}
+    config = {"hidden_layer_size": 64, "transformer": settings}
+    model = importlib.import_module("model").ActorCriticModel(config, spaces.Box(-1, 1, (VECTOR,)), (ACTIONS,), STEPS)
+    samples = WORKERS * STEPS // MINIBATCHES
+    flat, chosen = torch.randn(samples, VECTOR), torch.randint(ACTIONS, (samples,))
+    episodes = torch.randn(samples, STEPS, BLOCKS, EMBEDDING)
+    window = torch.randint(STEPS - WINDOW, (samples, 1)) + torch.arange(WINDOW)
+    mask = torch.ones(samples, WINDOW, dtype=torch.bool)
+
+    def outputs() -> Tensor:
+        held = episodes.gather(1, window[..., None, None].expand(-1, -1, BLOCKS, EMBEDDING))
+        branches, values, _ = model(flat, held, mask, window)
+        log_prob: Tensor = branches[0].log_prob(chosen)
+        return values + log_prob
+
+    one = differentiating(model, outputs)
+    return lambda: [one() for _ in range(MINIBATCHES)] and None
+
+
+def seconds(work: Work) -> float:
+    begin = perf_counter()
+    work()
+    return perf_counter() - begin
+
+
+def take_turns(pairing: Pairing, repeats: int) -> list[tuple[float, float]]:
+    """Seconds of ours and theirs in the rounds that count."""
+    rounds = [(seconds(pairing.ours), seconds(pairing.theirs)) for _ in range(repeats + 1)][1:]
+    print(f"{pairing.name} beside {pairing.peer}: {ratio(rounds).show(2)} times", flush=True)
+    return rounds
+
+
+def ratio(rounds: list[tuple[float, float]]) -> Spread:
+    return Spread.of([theirs / ours for ours, theirs in rounds])
+
+
+def main() -> None:
+    options = tyro.cli(Options, description=__doc__)
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    load_before = os.getloadavg()[0]
+    pairings = [*external_memories(), *defaults_of_recurrent_ppo()]
+    if options.trxl_ppo is not None:
+        pairings += gated_transformers(options.trxl_ppo)
+    found = [(pairing, take_turns(pairing, options.repeats)) for pairing in pairings]
+    rows = [
+        [
+            pairing.name,
+            pairing.peer,
+            *(Spread.of([each[side] for each in rounds]).show(3) for side in (0, 1)),
+            ratio(rounds).show(2),
+            f"{pairing.wanted:g}",
+        ]
+        for pairing, rounds in found
+    ]
+    head = ("work", "beside", "ours, s", "theirs, s", "times as fast", "wanted")
+    notes = "\n".join(
+        f"- {name}: {note}." for name, note in {pairing.name: pairing.note for pairing in pairings}.items()
+    )
+    page = PAGE.format(
+        origin=origin_list(origin(load_before)),
+        repeats=options.repeats,
+        table=table(head, rows, words=2),
+        notes=notes,
+    )
+    options.folder.mkdir(parents=True, exist_ok=True)
+    (options.folder / "peers.md").write_text(page, encoding="utf-8")
+    with (options.folder / "peers.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["work", "beside", "round", "ours_seconds", "theirs_seconds"])
+        for pairing, rounds in found:
+            writer.writerows([pairing.name, pairing.peer, number, *each] for number, each in enumerate(rounds, 1))
+    print(f"\n{page}")
+
+
+if __name__ == "__main__":
+    main()
