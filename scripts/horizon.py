@@ -56,7 +56,7 @@ seed is in the reports: {reports}. Half of the episodes are won by guessing.
 - command: `{command}`; each run's own command, commit, versions and hardware are in its
   `run.json`, and on the reports
 - settings: {settings}
-- memories hold twice the steps of the corridor, where that can be set; of the longest: {lengths}
+- memories hold twice the steps of the corridor, where that can be set; in that of {longest}: {lengths}
 
 What this does not show: other tasks; more steps, with which more corridors may be solved; settings tuned for a memory;
 and memories shorter than the corridor, of which those with a window cannot solve it.
@@ -179,7 +179,7 @@ def page(options: Options, found: dict[int, dict[str, list[RunResult]]]) -> str:
     head = ["memory", "longest solved", *map(str, corridors)]
     rule = [":--", *["--:"] * (len(head) - 1)]
     lines = [f"| {' | '.join(each)} |" for each in (head, rule)] + [row(memory, corridors, found) for memory in order]
-    lengths = {memory: length(memory, held(corridors[-1])) for memory in options.memories}
+    lengths = {memory: length(memory, held(max(found))) for memory in options.memories}
     return PAGE.format(
         corridors=", ".join(map(str, corridors)),
         steps=options.timesteps,
@@ -197,6 +197,7 @@ def page(options: Options, found: dict[int, dict[str, list[RunResult]]]) -> str:
             for corridor, told in ROLLOUTS.items()
             if corridor in corridors
         ),
+        longest=max(found),
         lengths="; ".join(f"{memory} {told}" for memory, told in lengths.items() if told),
     )
 
