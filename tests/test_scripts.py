@@ -98,9 +98,13 @@ def test_a_memory_that_does_not_solve_a_corridor_is_not_tried_in_a_longer_one(ho
     def compare(study):
         (corridor,) = (int(env.partition("=")[2]) for env in study.env)
         runs = [
-            SimpleNamespace(config=SimpleNamespace(memory=memory, eval_episodes=100), score=scores[memory][corridor])
+            SimpleNamespace(
+                config=SimpleNamespace(memory=memory, eval_episodes=100, seed=seed),
+                score=scores[memory][corridor],
+                curve=lambda memory=memory: ([64, 128], [0.95, 0.5] if memory == "gru" else [0.4, 0.5]),
+            )
             for memory in study.memory
-            for _ in range(study.seeds)
+            for seed in range(study.seeds)
         ]
         return SimpleNamespace(runs=runs)
 
@@ -112,7 +116,9 @@ def test_a_memory_that_does_not_solve_a_corridor_is_not_tried_in_a_longer_one(ho
         30: ["lstm", "gru"],
         100: ["lstm"],
     }
-    lines = [line for line in horizon.page(options, found).splitlines() if line.startswith("| ")]
+    page = horizon.page(options, found)
+    assert "lost it again: gru in 30, seed 0, gru in 30, seed 1, gru in 30, seed 2." in page
+    lines = [line for line in page.splitlines() if line.startswith("| ")]
     assert lines[2:] == [
         "| lstm | **30** | 0.90 [0.90, 0.90] | 0.95 [0.95, 0.95] | 0.50 [0.50, 0.50] |  |  |",
         "| gru | **10** | 0.95 [0.95, 0.95] | 0.89 [0.89, 0.89] |  |  |  |",

@@ -195,7 +195,7 @@ def test_scaling_changes_one_size_at_a_time_and_says_whose_samples_cost_more_in_
     ]
     costs = [float(row["update_microseconds_per_sample"]) for row in rows if row["changed"] == "n_steps"]
     page = (tmp_path / "scaling.md").read_text(encoding="utf-8")
-    assert f"| gru | {' | '.join(f'{cost:.1f} ({cost:.1f} to {cost:.1f})' for cost in costs)} |" in page
+    assert f"| gru | {' | '.join(f'{cost:,.1f} ({cost:,.1f} to {cost:,.1f})' for cost in costs)} |" in page
     assert f"gru: {costs[-1] / costs[0]:.2f} times, from 8\nto 32 steps" in page
     runner = scaling.Case("gru", "n_envs", 16).runner()
     assert (runner.model.n_envs, runner.model.n_steps, runner.model.batch_size) == (16, 8, 32)
