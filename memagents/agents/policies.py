@@ -221,8 +221,8 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
             critic = state.critic
             if self.critic_memory is not None:
                 remembered, critic = unroll(self.critic_memory, vf_features, starts, state.critic)
-            latent_vf = self.mlp_extractor.forward_critic(remembered)
-        return in_32_bits(latent_pi), in_32_bits(latent_vf), AgentState(actor, critic)
+            latent_vf = in_32_bits(self.mlp_extractor.forward_critic(remembered))
+        return in_32_bits(latent_pi), latent_vf, AgentState(actor, critic)
 
     def _get_action_dist_from_latent(self, latent_pi: Tensor) -> Distribution:
         try:
@@ -237,8 +237,7 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
         with autocast(self.precision, self.device):
             features = super(ActorCriticPolicy, self).extract_features(obs, self.pi_features_extractor)
             remembered, actor = unroll(self.memory, features, sequences.episode_starts, sequences.state.actor)
-            latent_pi = self.mlp_extractor.forward_actor(remembered)
-        return in_32_bits(latent_pi), actor
+            return in_32_bits(self.mlp_extractor.forward_actor(remembered)), actor
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         """What `policy.load` needs to build this policy again."""
