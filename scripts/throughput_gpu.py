@@ -192,8 +192,8 @@ def write_csv(rounds: Rounds, path: Path) -> None:
         writer.writerow(["agent", "device", "precision", "round", "steps_per_second", "samples_per_second"])
         for case, done in rounds.items():
             for each in done:
-                speeds = round(each.steps_per_second, 1), round(each.samples_per_second, 1)
-                writer.writerow([*case[:3], each.round, *speeds])
+                both = round(each.steps_per_second, 1), round(each.samples_per_second, 1)
+                writer.writerow([*case[:3], each.round, *both])
 
 
 def main() -> None:

@@ -175,6 +175,16 @@ def gated_transformers(checkout: Path) -> Iterator[Pairing]:
     yield Pairing("gtrxl, one epoch", "TrXL-PPO (MarcoMeter)", 10, ours, theirs, note)
 
 
+def epoch_of(minibatch: Work) -> Work:
+    """As many minibatches as an epoch has."""
+
+    def work() -> None:
+        for _ in range(MINIBATCHES):
+            minibatch()
+
+    return work
+
+
 def our_epoch() -> Work:
     observations, actions = spaces.Box(-1, 1, (VECTOR,)), spaces.Discrete(ACTIONS)
     options = {"hidden_size": EMBEDDING, "num_layers": BLOCKS, "num_heads": 1, "window": WINDOW}
@@ -188,8 +198,7 @@ def our_epoch() -> Work:
         values, log_prob, _ = policy.evaluate_actions(Sequences(flat, starts, state), chosen)
         return values.flatten() + log_prob
 
-    one = differentiating(policy, outputs)
-    return lambda: [one() for _ in range(MINIBATCHES)] and None
+    return epoch_of(differentiating(policy, outputs))
 
 
 def their_epoch(checkout: Path) -> Work:
@@ -214,8 +223,7 @@ def their_epoch(checkout: Path) -> Work:
         log_prob: Tensor = branches[0].log_prob(chosen)
         return values + log_prob
 
-    one = differentiating(model, outputs)
-    return lambda: [one() for _ in range(MINIBATCHES)] and None
+    return epoch_of(differentiating(model, outputs))
 
 
 def seconds(work: Work) -> float:

@@ -57,7 +57,7 @@ class _Recording:
     """Two graphs, the tensors they read and those they write, and how often the first was replayed."""
 
     def __init__(self, computation: Computation, inputs: Iterable[Tensor], weights: tuple[Tensor, ...]) -> None:
-        self.inputs = [like(each).requires_grad_(each.requires_grad) for each in inputs]
+        self.inputs = [_like(each).requires_grad_(each.requires_grad) for each in inputs]
         self.replays = 0
         tensors = (*self.inputs, *weights)
         wanted = [each for each in tensors if each.requires_grad]
@@ -136,7 +136,7 @@ def leaves_of_its_own(module: nn.Module) -> Iterator[tuple[Tensor, ...]]:
             part._parameters[name] = weight
 
 
-def like(tensor: Tensor) -> Tensor:
+def _like(tensor: Tensor) -> Tensor:
     """A tensor of its own with the same numbers."""
     return tensor.detach().clone(memory_format=torch.contiguous_format)
 

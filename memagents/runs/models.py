@@ -26,6 +26,7 @@ CONFIGURED = ("policy", "env", "memory", "memory_kwargs", "critic_memory", "sequ
 """Arguments of an algorithm that are fields of the configuration."""
 
 DEFAULT_PRECISION = TrainConfig.precision
+"""That of the policy too, to which it need not be told."""
 
 ENCODER = ("features_extractor_class", "features_extractor_kwargs")
 """What SB3's policies call an encoder and its arguments."""

@@ -47,7 +47,8 @@ def check_config(config: TrainConfig) -> None:
     check_full_observation(config.full_observation, spec)
     check_algorithm(config.algo, config.algo_kwargs)
     check_encoder(config)
-    check_device(config)
+    check_device(config.device)
+    check_precision(config)
     arguments = algorithm_arguments(config)
     check_lengths(config.sequence_length, arguments["n_steps"], arguments.get("batch_size"))
     check_normalize(config.normalize, arguments["gamma"])
@@ -107,15 +108,20 @@ def check_encoder(config: TrainConfig) -> None:
             raise ValueError(f"the encoder is set twice, by encoder={config.encoder!r} and by {name} in policy_kwargs")
 
 
-def check_device(config: TrainConfig) -> None:
-    """Raises ValueError for a device that is not there, and a precision that is set twice."""
-    if config.device != "auto":
-        try:
-            torch.empty(0, device=config.device)
-        # What torch raises depends on what it was built for.
-        except (RuntimeError, AssertionError, NotImplementedError) as error:
-            reason = str(error).partition("\n")[0]
-            raise ValueError(f"torch cannot compute on device {config.device!r} here: {reason}; try cpu") from error
+def check_device(device: str) -> None:
+    """Raises ValueError for a device that is not there."""
+    if device == "auto":
+        return
+    try:
+        torch.empty(0, device=device)
+    # What torch raises depends on what it was built for.
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"torch cannot compute on device {device!r} here: {reason}; try cpu") from error
+
+
+def check_precision(config: TrainConfig) -> None:
+    """Raises ValueError for a precision that is set twice."""
     if config.precision != DEFAULT_PRECISION and "precision" in policy_options(config):
         raise ValueError(f"precision is set twice, by precision={config.precision!r} and in policy_kwargs")
 
