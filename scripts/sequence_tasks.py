@@ -22,7 +22,7 @@ from sequence_tasks_report import write_report
 
 from memagents.runs.folder import write_json
 from memagents.runs.provenance import now, provenance
-from memagents.sequence_tasks import Reader, train, vary_task
+from memagents.sequence_tasks import Reader, TrainingSettings, train, vary_task
 from memagents.sequence_tasks.readers import evaluate
 
 FINAL_SEQUENCES = 10_000
@@ -78,7 +78,9 @@ class Job:
             return None
         kept: dict[str, Any] = json.loads(self.file.read_text(encoding="utf-8"))
         wanted = json.loads(json.dumps(self.experiment.definition()))
-        changes = [part for part in wanted if kept["definition"].get(part) != wanted[part]]
+        had = kept["definition"]
+        had["settings"] = asdict(TrainingSettings()) | had["settings"]  # one that came later was at its default
+        changes = [part for part in wanted if had.get(part) != wanted[part]]
         if changes:
             raise ValueError(
                 f"{self.file} is of {self.experiment.name!r} with other {', '.join(changes)}; delete it to run it anew"

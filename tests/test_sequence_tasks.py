@@ -148,6 +148,18 @@ def test_a_seed_of_another_definition_is_not_taken_for_this_one(tiny, script, tm
         dataclasses.replace(job, experiment=larger).result()
 
 
+def test_a_seed_that_was_kept_before_a_setting_was_there_had_its_default(tiny, script, tmp_path):
+    job = script.Job(tiny["copy/lstm"], 0, tmp_path)
+    script.run(job)
+    kept = json.loads(job.file.read_text(encoding="utf-8"))
+    assert kept["definition"]["settings"].pop("schedule") == "constant"
+    job.file.write_text(json.dumps(kept), encoding="utf-8")
+    assert job.result()["scores"] == kept["scores"]
+    falling = dataclasses.replace(job.experiment.settings, schedule="linear")
+    with pytest.raises(ValueError, match="with other settings; delete it"):
+        dataclasses.replace(job, experiment=dataclasses.replace(job.experiment, settings=falling)).result()
+
+
 def test_first_seeds_come_first_and_only_what_is_asked_for(tiny, script):
     def order(**options):
         return [(job.experiment.name, job.seed) for job in script.choose(script.Options(**options))]

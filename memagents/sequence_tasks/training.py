@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch.optim import Adam, Optimizer, RMSprop
@@ -17,6 +17,8 @@ from memagents.sequence_tasks.registry import vary_task
 from memagents.sequence_tasks.scoring import training_loss
 
 OptimizerName: TypeAlias = Literal["adam", "rmsprop", "graves_rmsprop"]
+
+Schedule: TypeAlias = Literal["constant", "linear"]
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adam": lambda parameters, rate: Adam(parameters, lr=rate),
@@ -56,7 +58,8 @@ class TrainingSettings:
 
     Attributes:
         optimizer: `adam` and `rmsprop` are torch's with its defaults, `graves_rmsprop` that of the NTM.
-        learning_rate: at every update.
+        learning_rate: at every update, or at the first.
+        schedule: `constant`, or `linear`: the learning rate falls from update to update, in a line to zero.
         clip_norm: the gradient is scaled down to this norm where it is longer.
         batch_size: sequences of an update.
         steps: updates.
@@ -69,6 +72,7 @@ class TrainingSettings:
 
     optimizer: OptimizerName = "adam"
     learning_rate: float = 1e-3
+    schedule: Schedule = "constant"
     clip_norm: float = 10.0
     batch_size: int = 32
     steps: int = 10_000
@@ -82,12 +86,18 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}")
+        if self.schedule not in get_args(Schedule):
+            raise ValueError(f"schedule must be one of {', '.join(get_args(Schedule))}, got {self.schedule!r}")
         counts = ("batch_size", "steps", "evaluate_every", "eval_sequences")
         check_positive(**{name: getattr(self, name) for name in counts})
         for name in ("learning_rate", "clip_norm", "minutes"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be above 0, got {value}")
+
+    def learning_rate_at(self, step: int) -> float:
+        """The learning rate after so many updates."""
+        return self.learning_rate * (1 - step / self.steps if self.schedule == "linear" else 1)
 
     def reached(self, scores: Scores) -> bool:
         """Whether there is a goal, and these scores reach it."""
@@ -158,6 +168,8 @@ def train(reader: Reader, task: Task, settings: TrainingSettings, seed: int) -> 
         if is_over:
             training.ending = "steps" if step == settings.steps else "minutes"
             break
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate_at(step)
         loss = update(reader, lessons.task, settings, optimizer, drawn)
         if not math.isfinite(loss):
             training.ending = "diverged"

@@ -1,13 +1,14 @@
 import dataclasses
 import itertools
 import math
+from typing import ClassVar
 
 import pytest
 import torch
 
 from memagents.sequence_tasks import Curriculum, Reader, TrainingSettings, make_task, train
 from memagents.sequence_tasks.readers import evaluate
-from memagents.sequence_tasks.training import Lessons
+from memagents.sequence_tasks.training import OPTIMIZERS, Lessons
 
 QUICK = TrainingSettings(learning_rate=5e-3, clip_norm=1.0, steps=2000, evaluate_every=100, goal_loss=2e-3)
 
@@ -116,6 +117,24 @@ def test_the_gradient_is_clipped_to_its_norm():
     assert 0.9e-4 < moved.norm() <= 1e-4
 
 
+class NotingSGD(torch.optim.SGD):
+    """Notes the learning rate of every update."""
+
+    rates: ClassVar[list[float]] = []
+
+    def step(self, closure=None):
+        self.rates.append(self.param_groups[0]["lr"])
+        super().step(closure)
+
+
+@pytest.mark.parametrize(("schedule", "rates"), [("constant", [0.4, 0.4, 0.4, 0.4]), ("linear", [0.4, 0.3, 0.2, 0.1])])
+def test_the_learning_rate_falls_in_a_line_to_zero_where_that_is_asked_for(schedule, rates, monkeypatch):
+    NotingSGD.rates.clear()
+    monkeypatch.setitem(OPTIMIZERS, "adam", lambda parameters, rate: NotingSGD(parameters, lr=rate))
+    run(make_task("adding", length=5), TrainingSettings(learning_rate=0.4, schedule=schedule, steps=4))
+    assert NotingSGD.rates == pytest.approx(rates)
+
+
 def test_lessons_grow_by_their_factor_whenever_they_were_learned_up_to_the_whole_task():
     task = make_task("copy", max_length=10)
     lessons = Lessons(task, Curriculum("max_length", start=2, factor=1.2, below=0.1, every=2))
@@ -151,6 +170,7 @@ def test_a_curriculum_that_cannot_work_is_refused_before_the_first_update(curric
     ("options", "message"),
     [
         ({"optimizer": "sgd"}, "optimizer must be one of adam, rmsprop, graves_rmsprop, got 'sgd'"),
+        ({"schedule": "cosine"}, "schedule must be one of constant, linear, got 'cosine'"),
         ({"batch_size": 0}, "batch_size must be an integer of at least 1, got 0"),
         ({"steps": 0}, "steps must be an integer of at least 1"),
         ({"eval_sequences": 1.5}, "eval_sequences must be an integer of at least 1, got 1.5"),
