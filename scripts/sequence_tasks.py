@@ -39,6 +39,9 @@ class Options:
     only: tuple[str, ...] = ()
     """Names of experiments; all of them if none is given."""
 
+    seeds: int | None = None
+    """Of each experiment only so many, the first ones; by default all it is to have."""
+
     jobs: int = 1
     """Processes, each with one torch thread."""
 
@@ -124,15 +127,17 @@ def choose(options: Options) -> list[Job]:
     """The seeds of the experiments that are asked for: the first of each, then the second of each, and so on.
 
     Raises:
-        ValueError: for an experiment that does not exist, or jobs below 1.
+        ValueError: for an experiment that does not exist, or jobs or seeds below 1.
     """
-    if options.jobs < 1:
-        raise ValueError(f"jobs must be at least 1, got {options.jobs}")
+    for option, number in {"jobs": options.jobs, "seeds": options.seeds}.items():
+        if number is not None and number < 1:
+            raise ValueError(f"{option} must be at least 1, got {number}")
     for name in options.only:
         if name not in EXPERIMENTS:
             raise ValueError(f"unknown experiment {name!r}; there are {', '.join(EXPERIMENTS)}")
     chosen = [EXPERIMENTS[name] for name in options.only or EXPERIMENTS]
-    rounds = range(max(experiment.seeds for experiment in chosen))
+    most = max(experiment.seeds for experiment in chosen)
+    rounds = range(min(most, options.seeds or most))
     return [
         Job(experiment, seed, options.runs, options.device)
         for seed in rounds

@@ -167,10 +167,13 @@ def test_first_seeds_come_first_and_only_what_is_asked_for(tiny, script):
     first_round = [("copy/gru", 0), ("copy/lstm", 0), ("copy/none", 0)]
     assert order() == [*first_round, ("copy/gru", 1), ("copy/gru", 2)]
     assert order(only=("copy/lstm",)) == [("copy/lstm", 0)]
+    assert order(seeds=2) == [*first_round, ("copy/gru", 1)]
     with pytest.raises(ValueError, match="unknown experiment 'copy/gur'; there are copy/gru, copy/lstm, copy/none"):
         script.choose(script.Options(only=("copy/gur",)))
     with pytest.raises(ValueError, match="jobs must be at least 1, got 0"):
         script.choose(script.Options(jobs=0))
+    with pytest.raises(ValueError, match="seeds must be at least 1, got 0"):
+        script.choose(script.Options(seeds=0))
 
 
 def test_the_report_tells_what_was_run_and_what_was_not(tiny, script, tmp_path):
