@@ -6,7 +6,7 @@ with an LSTM of 128; where there is none, the layers of actor and critic are mad
 default, but for PPO on RepeatPrevious: a learning rate of 1e-3 (not 3e-4), and gamma 0.9 and lambda 0.8 (not 0.99 and
 0.95), for every answer is rewarded at once.
 
-Runs go to `runs/backbones`, where they can be interrupted and taken up again; the report goes to `results/backbones`.
+Runs stand in `results/backbones`, one study for each task, where they can be interrupted and taken up again.
 """
 
 import sys
@@ -26,10 +26,10 @@ from memagents.runs.sizes import TOLERANCE, parameters, with_size
 from memagents.studies.backends import local
 from memagents.studies.comparison import is_finished, train_cells
 from memagents.studies.curves import draw_small_multiples
-from memagents.studies.report import print_report, write_report
+from memagents.studies.report import print_report
 from memagents.studies.statistics import mean_interval
 
-RUNS, RESULTS = Path("runs/backbones"), Path("results/backbones")
+FOLDER = Path("results/backbones")
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def cells(task: Task, options: Options) -> list[TrainConfig]:
         for memory in options.memories
         for seed in range(options.seeds)
     ]
-    return [replace(run, folder=RUNS / task.name / cell_folder(run)) for run in runs]
+    return [replace(run, folder=FOLDER / task.name / cell_folder(run)) for run in runs]
 
 
 README = """# Backbones
@@ -157,15 +157,13 @@ def summary(scores: Sequence[float], wanted: float) -> str:
 
 
 def report(runs: dict[str, list[RunResult]], memories: Sequence[str]) -> None:
-    """Writes the page, and a folder for each task."""
+    """Writes the page, and the curves of each task."""
     for name, finished in runs.items():
         if finished:
-            (RESULTS / name).mkdir(parents=True, exist_ok=True)
-            write_report(finished, RESULTS / name)
-            draw_small_multiples(finished, RESULTS / name / "curves.png")
+            draw_small_multiples(finished, FOLDER / name / "curves.png")
     links = ", ".join(f"[{name}]({name}/table.md)" for name, finished in runs.items() if finished)
     page = README.format(table=overview(runs, memories), wanted=TASKS[0].wanted, tolerance=TOLERANCE, folders=links)
-    (RESULTS / "README.md").write_text(page, encoding="utf-8")
+    (FOLDER / "README.md").write_text(page, encoding="utf-8")
 
 
 def main() -> int:
@@ -178,12 +176,12 @@ def main() -> int:
         planned = cells(task, options)
         if options.report_only:
             planned = [cell for cell in planned if is_finished(cell)]
-        study = train_cells(planned, RUNS / task.name, local(options.jobs))
+        study = train_cells(planned, FOLDER / task.name, local(options.jobs))
         runs[task.name] = study.runs
         if study.runs:
             print_report(study.runs)
         failed |= bool(study.failures)
-    RESULTS.mkdir(parents=True, exist_ok=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
     report(runs, options.memories)
     return 1 if failed else 0
 

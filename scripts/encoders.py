@@ -1,8 +1,8 @@
 """Does an encoder that has no memory stay at chance in the T-maze, however well it sees?
 
 PPO with `memory="none"` and every encoder, three seeds; those for images see the maze's three bits as an image. Beside
-them, the same encoder in front of an LSTM, which must solve the maze: it sees well enough. Runs go to `runs/encoders`;
-the report goes to `results/encoders`.
+them, the same encoder in front of an LSTM, which must solve the maze: it sees well enough. Runs stand in
+`results/encoders`, where they can be interrupted and taken up again.
 """
 
 import csv
@@ -21,7 +21,7 @@ from memagents.studies.origins import distinct, origins
 from memagents.studies.report import csv_line
 from memagents.studies.statistics import mean_interval
 
-RUNS, RESULTS = Path("runs/encoders"), Path("results/encoders")
+FOLDER = Path("results/encoders")
 IMAGES = ("cnn", "neocognitron")
 MEMORIES = ("none", "lstm")
 SEEDS = range(3)
@@ -54,7 +54,7 @@ def cells() -> list[TrainConfig]:
             n_envs=32,
             timesteps=80_000,
             threads=1,
-            folder=RUNS / f"{encoder}-{memory}-seed{seed}",
+            folder=FOLDER / f"{encoder}-{memory}-seed{seed}",
         )
         for encoder in list_encoders()
         for memory in MEMORIES
@@ -84,14 +84,13 @@ def show(scores: Sequence[float]) -> str:
 
 
 def main() -> int:
-    study = train_cells(cells(), RUNS, local(jobs=2))
-    RESULTS.mkdir(parents=True, exist_ok=True)
+    study = train_cells(cells(), FOLDER, local(jobs=2))
     episodes = " or ".join(distinct(len(run.evaluation.returns) for run in study.runs))
     origin = "\n".join(f"- {name}: {', '.join(values)}" for name, values in origins(study.runs).items())
     page = README.format(table=table(study.runs), episodes=episodes, origin=origin)
-    (RESULTS / "README.md").write_text(page, encoding="utf-8")
-    lines = [{"encoder": run.config.encoder, **csv_line(run, RUNS)} for run in study.runs]
-    with (RESULTS / "runs.csv").open("w", newline="", encoding="utf-8") as file:
+    (FOLDER / "README.md").write_text(page, encoding="utf-8")
+    lines = [{"encoder": run.config.encoder, **csv_line(run, FOLDER)} for run in study.runs]
+    with (FOLDER / "runs.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, lines[0])
         writer.writeheader()
         writer.writerows(lines)
