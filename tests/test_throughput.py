@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import itertools
 import json
 import re
 from dataclasses import replace
@@ -206,3 +207,46 @@ def test_scaling_changes_one_size_at_a_time_and_says_whose_samples_cost_more_in_
     runner = scaling.Case("gru", "n_envs", 16).runner()
     assert (runner.model.n_envs, runner.model.n_steps, runner.model.batch_size) == (16, 8, 32)
     assert runner.model.policy.memory.output_size == 4
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return importlib.import_module("throughput_parts")
+
+
+def test_time_in_a_part_inside_another_counts_for_the_inner_one_alone(parts, monkeypatch):
+    clock = iter([0, 1, 3, 6, 10, 15])
+    monkeypatch.setattr(parts, "perf_counter", lambda: next(clock))
+    watch = parts.Stopwatch()
+    with watch.part("outer"):  # from 0
+        with watch.part("inner"):  # from 1
+            watch.turn_to("turned")  # at 3, to 6
+        with watch.part("inner"):  # from 10 to 15
+            pass
+        clock = iter([21])  # and the end
+    assert watch.seconds == {"outer": 1 + 4 + 6, "inner": 2 + 5, "turned": 3}
+
+
+def test_the_parts_are_all_of_the_time_that_learning_takes(parts, programs, monkeypatch):
+    ticks = itertools.count()
+    monkeypatch.setattr(parts, "perf_counter", lambda: next(ticks))
+    config = programs.ThroughputConfig(n_envs=2, n_steps=16, batch_size=16, n_epochs=2, rollouts=1)
+    done = parts.Timed("gru", config).run()
+    assert set(done) == set(parts.PARTS)
+    assert min(done.values()) > 0
+    assert parts.seconds(done) == next(ticks) - 1
+
+
+def test_the_page_of_parts_shows_shares_of_the_whole(parts, tmp_path):
+    sizes = {"n_envs": 2, "n_steps": 16, "batch_size": 16, "n_epochs": 1}
+    parts.main(["--memories", "lstm", "--repeats", "1", "--folder", str(tmp_path)], **sizes)
+    with (tmp_path / "parts.csv").open(encoding="utf-8", newline="") as file:
+        done = {row["part"]: float(row["seconds"]) for row in csv.DictReader(file)}
+    assert list(done) == list(parts.PARTS)
+    page = (tmp_path / "parts.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"^\| ([^|]+) \| (?:collection|update|the whole)[^|]* \| ([\d.]+) ", page, re.MULTILINE))
+    whole = parts.seconds(done)
+    for part, seconds in done.items():
+        assert float(shown[part]) == pytest.approx(100 * seconds / whole, abs=0.06)
+    collected = sum(done[part] for part in list(done)[:4])
+    assert float(shown["collection"]) == pytest.approx(100 * collected / whole, abs=0.06)
