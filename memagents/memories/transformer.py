@@ -7,7 +7,7 @@ Polosukhin: Attention Is All You Need. NeurIPS 2017, arXiv:1706.03762, section 3
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from memagents.memories.base import Memory
@@ -18,8 +18,10 @@ from memagents.ops.attention import (
     attention_weights,
     by_age,
     check_heads,
+    content_scores,
     keep,
     merge_heads,
+    read_values,
     sinusoid,
     split_heads,
     visible,
@@ -77,22 +79,24 @@ class Transformer(Memory[TransformerState]):
         return TransformerState(inputs, torch.zeros(batch_size, dtype=torch.int64, device=inputs.device))
 
     def step(self, x: Float[Tensor, "B D"], state: TransformerState) -> tuple[Float[Tensor, "B H"], TransformerState]:
-        outputs, state = self(x[None], torch.zeros(1, len(x), dtype=torch.bool, device=x.device), state)
-        return outputs[0], state
+        outputs, state, _ = self._unroll(x[:, None], state.time[:, None], state)
+        return outputs[:, 0], state
 
     def forward(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: TransformerState
     ) -> tuple[Float[Tensor, "T B H"], TransformerState]:
-        outputs, state, _ = self._unroll(inputs, episode_starts, state)
-        return outputs, state
+        time = episode_time(episode_starts, state.time)
+        outputs, state, _ = self._unroll(inputs.transpose(0, 1), time, self.reset(state, episode_starts[0]))
+        return outputs.transpose(0, 1), state
 
     def trace(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: TransformerState
     ) -> dict[str, Tensor]:
         """The state after every step and `attention [T, B, L, K, W + 1]`: what each head reads, oldest step first."""
-        _, _, contexts = self._unroll(inputs, episode_starts, state)
+        time = episode_time(episode_starts, state.time)
+        _, _, contexts = self._unroll(inputs.transpose(0, 1), time, self.reset(state, episode_starts[0]))
         blocks = Blocks.of(len(inputs), self.window)
-        readable = visible(blocks.split(episode_time(episode_starts, state.time)), self.window)
+        readable = visible(blocks.split(time), self.window)
         layers: Any = self.layers
         weights = [layer.weights(context, readable) for layer, context in zip(layers, contexts, strict=True)]
         attention = by_age(torch.stack(weights, 1), self.window).permute(0, 3, 1, 2, 4)
@@ -111,20 +115,18 @@ class Transformer(Memory[TransformerState]):
         return nn.LayerNorm(hidden_size)
 
     def _unroll(
-        self, inputs: Tensor, episode_starts: Tensor, state: TransformerState
+        self, inputs: Float[Tensor, "B T D"], time: Int[Tensor, "B T"], state: TransformerState
     ) -> tuple[Tensor, TransformerState, list[Tensor]]:
-        """Outputs, state, and what each layer read."""
-        state = self.reset(state, episode_starts[0])
-        time = episode_time(episode_starts, state.time)
-        blocks = Blocks.of(len(inputs), self.window)
+        """Outputs, state, and what each layer read. `time` is that of the episode at every step."""
+        blocks = Blocks.of(inputs.shape[1], self.window)
         readable = visible(blocks.split(time), self.window)
-        x = blocks.split(self._enter(inputs.transpose(0, 1), time))
+        x = blocks.split(self._enter(inputs, time))
         contexts = []
         for layer, memory in zip(self.layers, state.inputs.unbind(1), strict=True):
             contexts.append(blocks.contexts(memory, x))
             x = layer(contexts[-1], readable)
         kept = torch.stack([keep(blocks.last(context), time, self.window) for context in contexts], 1)
-        return blocks.join(self.last(x)).transpose(0, 1), TransformerState(kept, time[:, -1] + 1), contexts
+        return blocks.join(self.last(x)), TransformerState(kept, time[:, -1] + 1), contexts
 
 
 class TransformerLayer(nn.Module):
@@ -142,21 +144,32 @@ class TransformerLayer(nn.Module):
 
     def forward(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B T H"]:
         x = context[:, -readable.shape[1] :]
-        x = x + self.output(merge_heads(attend(*self._read(context, x.shape[1]), readable)))
+        x = x + self.output(merge_heads(self._read(self.attention_norm(context), readable)))
         out: Tensor = x + self.feedforward(self.feedforward_norm(x))
         return out
 
     def weights(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B K T C"]:
-        """What each head reads, as `attend` computes it inside."""
-        queries, keys, _ = self._read(context, readable.shape[1])
-        return attention_weights(queries @ keys.mT / queries.shape[-1] ** 0.5, readable[:, None])
+        """What each head reads."""
+        return self._weights(self.attention_norm(context), readable)
 
-    def _read(self, context: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries of the last `length` entries, keys and values of all, by head."""
-        context = self.attention_norm(context)
+    def _read(self, context: Tensor, readable: Tensor) -> Tensor:
+        """What the heads take from the context, which is normalised, `[B, K, T, E]`."""
+        if readable.shape[1] == 1:
+            return read_values(self._weights(context, readable), context, self.keys_values.weight.chunk(2)[1])
         keys, values = self.keys_values(context).chunk(2, -1)
-        queries = self.queries(context[:, -length:])
-        return tuple(split_heads(x, self.num_heads) for x in (queries, keys, values))  # type: ignore[return-value]
+        keys, values = split_heads(keys, self.num_heads), split_heads(values, self.num_heads)
+        return attend(self._queries(context, readable.shape[1]), keys, values, readable)
+
+    def _weights(self, context: Tensor, readable: Tensor) -> Tensor:
+        """How much each head takes of every entry, as `attend` computes it inside."""
+        queries = self._queries(context, readable.shape[1])
+        queries = queries * queries.shape[-1] ** -0.5
+        scores = content_scores(queries, context, self.keys_values.weight.chunk(2)[0])
+        return attention_weights(scores, readable[:, None])
+
+    def _queries(self, context: Tensor, length: int) -> Tensor:
+        """Of the last entries, by head."""
+        return split_heads(self.queries(context[:, -length:]), self.num_heads)
 
 
 def feedforward(hidden_size: int) -> nn.Sequential:

@@ -10,7 +10,16 @@ from torch import Tensor, nn
 
 from memagents.memories.registry import register_memory
 from memagents.memories.transformer import Transformer, feedforward
-from memagents.ops.attention import attention_weights, by_context, merge_heads, sinusoid, split_heads
+from memagents.ops.attention import (
+    attention_weights,
+    by_context,
+    content_scores,
+    merge_heads,
+    read_values,
+    shared_scores,
+    sinusoid,
+    split_heads,
+)
 from memagents.ops.initialisation import linear
 
 
@@ -83,23 +92,19 @@ class RelativeAttention(nn.Module):
         self.output = linear(hidden_size, hidden_size, bias=False)
 
     def forward(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B T H"]:
-        keys, values = self.keys_values(context).chunk(2, -1)
-        read = self._weights(context, keys, readable) @ split_heads(values, self.num_heads)
-        out: Tensor = self.output(merge_heads(read))
+        _, to_values = self.keys_values.weight.chunk(2)
+        out: Tensor = self.output(merge_heads(read_values(self.weights(context, readable), context, to_values)))
         return out
 
     def weights(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B K T C"]:
         """What each head reads."""
-        return self._weights(context, self.keys_values(context).chunk(2, -1)[0], readable)
-
-    def _weights(self, context: Tensor, keys: Tensor, readable: Tensor) -> Tensor:
         length, hidden_size = readable.shape[1], context.shape[-1]
         age = torch.arange(context.shape[1] - length, -1, -1, device=context.device)
         position_keys = self.position_keys(sinusoid(age, hidden_size, context.dtype))[None]
-        queries, keys, position_keys = (
-            split_heads(x, self.num_heads) for x in (self.queries(context[:, -length:]), keys, position_keys)
-        )
-        content = (queries + self.content_bias) @ keys.mT
-        position = (queries + self.position_bias) @ position_keys.mT
-        scores = (content + by_context(position, length)) / queries.shape[-1] ** 0.5
-        return attention_weights(scores, readable[:, None])
+        queries = split_heads(self.queries(context[:, -length:]), self.num_heads)
+        scale = queries.shape[-1] ** -0.5
+        to_keys, _ = self.keys_values.weight.chunk(2)
+        # Scores are the largest array of all: what can be done to the queries is not done to them.
+        scores = content_scores(scale * (queries + self.content_bias), context, to_keys)
+        position = shared_scores(scale * (queries + self.position_bias), split_heads(position_keys, self.num_heads)[0])
+        return attention_weights(scores.add_(by_context(position, length)), readable[:, None])

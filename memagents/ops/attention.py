@@ -74,6 +74,8 @@ def visible(time: Int[Tensor, "B T"], window: int) -> Bool[Tensor, "B T C"]:
 
 def keep(context: Float[Tensor, "B C D"], time: Int[Tensor, "B T"], window: int) -> Float[Tensor, "B W D"]:
     """The last `window` entries of a context, to be carried on; zeros where the episode had not begun."""
+    if time.shape[1] == 1:  # a step within an episode; what was kept before it is zeros there already
+        return context[:, 1:]
     age = torch.arange(window - 1, -1, -1, device=time.device)
     of_this_episode = age <= time[:, -1:]
     return torch.where(of_this_episode[..., None], context[:, context.shape[1] - window :], 0)
@@ -97,6 +99,38 @@ def attend(
 ) -> Float[Tensor, "B K T V"]:
     """Scaled dot-product attention, softmax(q·k / √E) v, over what can be read."""
     return F.scaled_dot_product_attention(queries, keys, values, attn_mask=readable[:, None])
+
+
+def content_scores(
+    queries: Float[Tensor, "B K T E"], context: Float[Tensor, "B C H"], to_keys: Float[Tensor, "KE H"]
+) -> Float[Tensor, "B K T C"]:
+    """q·k, where the keys are W x of the context x.
+
+    A single step asks the context itself, for q·(W x) = (Wᵀ q)·x: making keys of a whole window is most of the work.
+    """
+    num_heads = queries.shape[1]
+    if queries.shape[2] == 1:
+        asked = queries.squeeze(2).transpose(0, 1) @ to_keys.view(num_heads, -1, to_keys.shape[1])
+        return (asked.transpose(0, 1) @ context.mT)[:, :, None]
+    return queries @ split_heads(F.linear(context, to_keys), num_heads).mT
+
+
+def shared_scores(queries: Float[Tensor, "B K T E"], keys: Float[Tensor, "K R E"]) -> Float[Tensor, "B K T R"]:
+    """q·k where all rows of the batch read the same keys: one product for each head."""
+    scores = queries.transpose(0, 1).flatten(1, 2) @ keys.mT
+    return torch.unflatten(scores, 1, (queries.shape[0], -1)).transpose(0, 1)
+
+
+def read_values(
+    weights: Float[Tensor, "B K T C"], context: Float[Tensor, "B C H"], to_values: Float[Tensor, "KV H"]
+) -> Float[Tensor, "B K T V"]:
+    """Σ w v, where the values are W x of the context x. A single step sums up the context first: W (Σ w x)."""
+    num_heads = weights.shape[1]
+    if weights.shape[2] == 1:
+        read = (weights.squeeze(2) @ context).transpose(0, 1)
+        values = read @ to_values.view(num_heads, -1, to_values.shape[1]).mT
+        return values.transpose(0, 1)[:, :, None]
+    return weights @ split_heads(F.linear(context, to_values), num_heads)
 
 
 def attention_weights(scores: Float[Tensor, "... T C"], readable: Bool[Tensor, "... T C"]) -> Float[Tensor, "... T C"]:

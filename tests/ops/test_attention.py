@@ -15,9 +15,12 @@ from memagents.ops.attention import (
     by_age,
     by_context,
     check_heads,
+    content_scores,
     keep,
     merge_heads,
     past,
+    read_values,
+    shared_scores,
     sinusoid,
     split_heads,
     visible,
@@ -112,6 +115,37 @@ def test_attention_in_one_call_equals_weights_times_values():
     can_see = visible(episode_time(*starts_and_time()), W)
     expected = attention_weights(queries @ keys.mT / 2, can_see[:, None]) @ values
     torch.testing.assert_close(attend(queries, keys, values, can_see), expected, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("length", [1, 3])
+def test_asking_the_context_equals_asking_keys_and_values_made_of_it(length):
+    num_heads, size, width, columns = 2, 3, 5, 7
+    queries = torch.randn(B, num_heads, length, size, dtype=torch.float64)
+    context = torch.randn(B, columns, width, dtype=torch.float64)
+    to_keys, to_values = torch.randn(2, num_heads * size, width, dtype=torch.float64)
+    weights = torch.rand(B, num_heads, length, columns, dtype=torch.float64)
+    scores, read = content_scores(queries, context, to_keys), read_values(weights, context, to_values)
+    for b in range(B):
+        for k in range(num_heads):
+            rows = slice(k * size, (k + 1) * size)
+            keys, values = context[b] @ to_keys[rows].T, context[b] @ to_values[rows].T
+            torch.testing.assert_close(scores[b, k], queries[b, k] @ keys.T)
+            torch.testing.assert_close(read[b, k], weights[b, k] @ values)
+
+
+def test_the_work_of_a_single_step_is_not_that_of_making_keys_and_values():
+    num_heads, size, width, columns = 4, 8, 32, 65
+    context, to_keys = torch.randn(B, columns, width), torch.randn(num_heads * size, width)
+    with FlopCounterMode(display=False) as counter:
+        scores = content_scores(torch.randn(B, num_heads, 1, size), context, to_keys)
+        read_values(scores, context, to_keys)
+    keys_and_values = 2 * 2 * B * columns * width * num_heads * size
+    assert counter.get_total_flops() < keys_and_values / 3
+
+
+def test_keys_that_all_rows_share_are_read_by_each():
+    queries, keys = torch.randn(B, 2, T, 3, dtype=torch.float64), torch.randn(2, 5, 3, dtype=torch.float64)
+    torch.testing.assert_close(shared_scores(queries, keys), queries @ keys.mT)
 
 
 def test_heads_are_split_and_merged_without_mixing():
