@@ -52,6 +52,7 @@ class Experiment:
         beats: name of an experiment, each of whose seeds has to be worse than each of this one's, by the first mark.
         embedding_size: of a linear layer in front of the memory, if any.
         seeds: how many.
+        tried: what was seen by hand on the way, where a mark is not met or was hard to.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Experiment:
     beats: str | None = None
     embedding_size: int | None = None
     seeds: int = 3
+    tried: str = ""
 
     @property
     def panel(self) -> str:

@@ -61,14 +61,14 @@ COPY_MEMORY_WAVENET = replace(
     COPY_MEMORY_TCN,
     name="copy-memory/wavenet",
     memory="wavenet",
-    # As many taps as the TCN, like the gated TCN of the paper: with two, a single path of ten layers leads back to a
-    # digit, and it is not found.
+    # As many taps as the TCN, like the gated TCN of the paper: with two, a single path of ten layers leads to a digit.
     memory_options={"hidden_size": 10, "num_layers": 8, "kernel_size": 8},
     settings=replace(COPY_MEMORY, learning_rate=2e-3, schedule="linear", steps=4_000, goal_loss=0.01),
     published="gated TCN 'converged to a worse result than TCN with ReLU (though still better than recurrent models)', "
     "of which the best is 0.0197 (Bai et al. 2018, appendix D and table 1)",
     marks=(Mark("loss", "<=", 0.0197),),
     seeds=1,
+    tried="ten layers of two taps, 16 channels and a constant learning rate stay at chance as well, in three seeds.",
 )
 
 

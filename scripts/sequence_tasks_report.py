@@ -35,6 +35,12 @@ README = """# Sequence tasks
 
 ![Curves]({curves})
 
+## Where a mark is hard
+
+What was seen by hand while settings were looked for, of which no files were kept:
+
+{tried}
+
 What this does not show: which memory is best. Each was tried where it should be good, with settings chosen by hand for
 that task and a budget that suits two cores; published numbers come from other sizes, budgets and, for one-shot
 classification and stories, other data. Experiments in brackets are controls or for comparison.
@@ -49,8 +55,8 @@ CAPTION = (
     "sequences; where a bound has to be met within a number of sequences, ours is after how many the evaluations while "
     "training first met it. Chance is the same measure of a guess that remembers nothing, by the formula in the task's "
     "docstring; a guess was trained too, as the control `none`. Sequences and minutes are means of what was presented "
-    "in training, on one thread; training ended early where a goal was reached twice in a row. Met: how many seeds, of "
-    "those that were run."
+    "in training, on one thread; training ended early where a goal was reached twice in a row. There are three seeds "
+    "where one takes less than about ten minutes, else one. Met: how many seeds, of those that were run."
 )
 
 PANEL = (4.6, 3.2)
@@ -60,7 +66,9 @@ FLOOR = 1e-5
 
 def write_report(results: Results, folder: Path) -> None:
     """Writes `README.md`, `runs.csv` and `curves.png` into a folder."""
-    text = README.format(table=table(results), caption=CAPTION, curves="curves.png", origin=origins(results))
+    tried = "\n".join(f"- {name}: {each.tried}" for name, each in EXPERIMENTS.items() if each.tried)
+    parts = {"table": table(results), "caption": CAPTION, "tried": tried, "origin": origins(results)}
+    text = README.format(curves="curves.png", **parts)
     (folder / "README.md").write_text(text, encoding="utf-8")
     write_csv(results, folder / "runs.csv")
     draw_curves(results, folder / "curves.png")
