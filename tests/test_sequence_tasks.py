@@ -29,6 +29,11 @@ def experiments():
 
 
 @pytest.fixture(scope="module")
+def claims():
+    return importlib.import_module("sequence_tasks_claims")
+
+
+@pytest.fixture(scope="module")
 def report():
     return importlib.import_module("sequence_tasks_report")
 
@@ -39,10 +44,10 @@ def script():
 
 
 @pytest.fixture
-def tiny(experiments, report, script, monkeypatch):
+def tiny(claims, experiments, report, script, monkeypatch):
     """Three experiments that take no time, in place of the real ones."""
     settings = TrainingSettings(batch_size=4, steps=2, evaluate_every=1, eval_sequences=8)
-    first = experiments.Experiment(
+    first = claims.Experiment(
         name="copy/gru",
         task="copy",
         task_options={"max_length": 3},
@@ -50,13 +55,13 @@ def tiny(experiments, report, script, monkeypatch):
         memory_options={"hidden_size": 4},
         settings=settings,
         published="a number (somebody)",
-        marks=(experiments.Mark("loss", "<=", 1e9, within=4), experiments.Mark("error", "<=", 0.0, test="longer")),
+        marks=(claims.Mark("loss", "<=", 1e9, within=4), claims.Mark("error", "<=", 0.0, test="longer")),
         tests={"longer": {"min_length": 5, "max_length": 5}},
         beats="copy/lstm",
         seeds=3,
     )
     second = dataclasses.replace(first, name="copy/lstm", memory="lstm", marks=(), beats=None, seeds=1)
-    chosen = {each.name: each for each in (first, second, experiments.control(first))}
+    chosen = {each.name: each for each in (first, second, claims.control(first))}
     for module in (experiments, report, script):
         monkeypatch.setattr(module, "EXPERIMENTS", chosen)
     monkeypatch.setattr(script, "FINAL_SEQUENCES", 8)
@@ -92,11 +97,11 @@ def test_a_control_has_to_be_as_bad_as_a_guess(experiments):
     assert mark.value == pytest.approx(0.97 * 0.020387, rel=1e-4)
 
 
-def test_a_mark_holds_up_to_its_bound_and_never_for_what_is_not_a_number(experiments):
-    most, least = experiments.Mark("loss", "<=", 0.5), experiments.Mark("loss", ">=", 0.5)
+def test_a_mark_holds_up_to_its_bound_and_never_for_what_is_not_a_number(claims):
+    most, least = claims.Mark("loss", "<=", 0.5), claims.Mark("loss", ">=", 0.5)
     assert [most.holds(score) for score in (0.4, 0.5, 0.6, math.nan)] == [True, True, False, False]
     assert [least.holds(score) for score in (0.4, 0.5, 0.6, math.nan)] == [False, True, True, False]
-    assert str(experiments.Mark("loss", "<=", 0.05, within=10_000)) == "loss <= 0.05 within 10,000 sequences"
+    assert str(claims.Mark("loss", "<=", 0.05, within=10_000)) == "loss <= 0.05 within 10,000 sequences"
 
 
 def test_finished_seeds_are_kept_and_not_run_again(tiny, script, tmp_path, monkeypatch, capsys):
@@ -207,9 +212,9 @@ def test_the_report_tells_what_was_run_and_what_was_not(tiny, script, tmp_path):
     assert (folder / "curves.png").stat().st_size > 10_000
 
 
-def test_a_bound_within_so_many_sequences_is_met_by_the_first_evaluation_that_holds(experiments, report):
+def test_a_bound_within_so_many_sequences_is_met_by_the_first_evaluation_that_holds(claims, report):
     curve = [{"sequences": number, "loss": loss} for number, loss in ((0, 9.0), (100, 0.4), (200, 0.6), (300, 0.1))]
-    mark = experiments.Mark("loss", "<=", 0.5, within=150)
+    mark = claims.Mark("loss", "<=", 0.5, within=150)
     assert report.first_met(mark, {"curve": curve}) == 100
     assert report.meets(mark, {"curve": curve})
     assert not report.meets(dataclasses.replace(mark, within=99), {"curve": curve})
