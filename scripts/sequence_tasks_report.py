@@ -37,7 +37,7 @@ README = """# Sequence tasks
 
 ## Where a mark is hard
 
-What was seen by hand while settings were looked for, of which no files were kept:
+What was seen on the way, for the most part by hand while settings were looked for, of which no files were kept:
 
 {tried}
 

@@ -73,8 +73,12 @@ def visible(time: Int[Tensor, "B T"], window: int) -> Bool[Tensor, "B T C"]:
 
 
 def keep(context: Float[Tensor, "B C D"], time: Int[Tensor, "B T"], window: int) -> Float[Tensor, "B W D"]:
-    """The last `window` entries of a context, to be carried on; zeros where the episode had not begun."""
-    if time.shape[1] == 1:  # a step within an episode; what was kept before it is zeros there already
+    """The last `window` entries of a context, to be carried on; zeros where the episode had not begun.
+
+    What was carried into the context has such zeros already, and is reset if an episode begins with its first step: of
+    a single step nothing has to be looked at.
+    """
+    if time.shape[1] == 1:
         return context[:, 1:]
     age = torch.arange(window - 1, -1, -1, device=time.device)
     of_this_episode = age <= time[:, -1:]
