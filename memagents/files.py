@@ -37,8 +37,14 @@ def writing(path: object) -> Iterator[None]:
         ) from error
 
 
-def write_file(path: Path, contents: bytes) -> None:
+def write_file(path: Path, contents: bytes, *, lasting: bool = True) -> None:
     """Writes a file: beside its place first, through to the disk, and then into its place at once.
+
+    Args:
+        path: its place.
+        contents: all that it holds.
+        lasting: whether to wait for the disk. A file that did not is whole for every process, and whoever reads it
+            after a loss of power must be able to tell whether it is, and have another; `make_last` waits for it.
 
     Raises:
         CheckpointWriteError: if the disk is full, the folder read-only, or anything else is in the way. At `path` is
@@ -51,21 +57,25 @@ def write_file(path: Path, contents: bytes) -> None:
             with partial.open("xb") as file:
                 file.write(contents)
                 file.flush()
-                os.fsync(file.fileno())
+                if lasting:
+                    os.fsync(file.fileno())
             os.replace(partial, path)
-            sync_folder(path.parent)
+            if lasting:
+                sync_folder(path.parent)
     finally:
         discard(partial)
 
 
-def sync_file(path: Path) -> None:
-    """Makes what was written to a file last.
+def make_last(path: Path) -> None:
+    """Makes a file and its name last a loss of power.
 
     Raises:
         CheckpointWriteError: if that fails.
     """
-    with writing(path), path.open("rb") as file:
-        os.fsync(file.fileno())
+    with writing(path):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -2,9 +2,9 @@
 
     python scripts/checkpoint_cost.py
 
-Trains small runs with a checkpoint every 10 rollouts, and holds the time that was spent on writing them against the
-time that the training took. Runs go to `runs/checkpoint_cost`, the page to `results/robustness`: `checkpoints.md` and
-`checkpoints.csv`.
+Trains small runs with a checkpoint every 10 rollouts, and holds the time that was spent on them, and what a thread
+works for them meanwhile, against the time that the training took. Runs go to `runs/checkpoint_cost`, the page to
+`results/robustness`: `checkpoints.md` and `checkpoints.csv`.
 """
 
 import csv
@@ -13,7 +13,7 @@ import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
-from time import perf_counter, process_time
+from time import perf_counter, thread_time
 from typing import Any
 from unittest.mock import patch
 
@@ -21,6 +21,7 @@ import tyro
 from throughput_page import origin, origin_list, table
 
 from memagents.runs import checkpoints
+from memagents.runs.checkpoints import Checkpoints
 from memagents.runs.config import TrainConfig
 from memagents.runs.training import train
 
@@ -48,10 +49,11 @@ What does a checkpoint every {rollouts} rollouts cost? `scripts/checkpoint_cost.
 {origin}
 - seeds: 0 to {last_seed}, one a run
 
-How long one takes, until it has its name and the system says that it is on the disk; how much of that the processor
-works and does not wait for the disk; and the time spent on them as a share of the time that the training took, with
-them in it. Medians over {repeats} runs of {total} rollouts, and the range. Package defaults where nothing else is said:
-16 environments; PPO with rollouts of 128 steps and 10 epochs, A2C with rollouts of 16 steps.
+How long training stands still for one, until its file has its name, for the last one until the system says that it is
+on the disk; how much the processor works in the thread that sees to that for the others; and the sum of both as a share
+of the time that the training took, with them in it. Medians over {repeats} runs of {total} rollouts, and the range.
+Package defaults where nothing else is said: 16 environments; PPO with rollouts of 128 steps and 10 epochs, A2C with
+rollouts of 16 steps.
 
 {table}
 
@@ -67,7 +69,7 @@ class Options:
     repeats: int = 3
     """Runs of each case."""
 
-    checkpoints: int = 3
+    checkpoints: int = 5
     """Checkpoints in a run."""
 
     folder: Path = Path("results/robustness")
@@ -83,33 +85,40 @@ class Cost:
     bytes: int
     training_seconds: float
     seconds: tuple[float, ...]
-    processor_seconds: tuple[float, ...]
+    thread_seconds: tuple[float, ...]
 
     @property
     def share(self) -> float:
         """Of the time."""
-        return sum(self.seconds) / self.training_seconds
+        return (sum(self.seconds) + sum(self.thread_seconds)) / self.training_seconds
 
 
 def measure(case: str, seed: int, options: Options) -> Cost:
-    """Trains one run, with a stopwatch at its checkpoints."""
-    write, seconds, processor_seconds = checkpoints.write_checkpoint, [], []
+    """Trains one run, with a stopwatch at its checkpoints and one in their thread."""
+    write, wait, note = Checkpoints.write, Checkpoints.wait, checkpoints.note_latest
+    seconds, thread_seconds = [], []
 
-    def timed_write(*arguments: Any) -> None:
-        begin, processor_begin = perf_counter(), process_time()
-        write(*arguments)
+    def timed_write(callback: Checkpoints, name: str) -> None:
+        begin = perf_counter()
+        write(callback, name)
+        if name == "final":
+            wait(callback)
         seconds.append(perf_counter() - begin)
-        processor_seconds.append(process_time() - processor_begin)
+
+    def timed_note(*arguments: Any) -> None:
+        begin = thread_time()
+        note(*arguments)
+        thread_seconds.append(thread_time() - begin)
 
     config = CASES[case]
     every = ROLLOUTS * N_STEPS[config.algo] * config.n_envs
     length = {"timesteps": options.checkpoints * every, "checkpoint_every": every, "eval_episodes": 1}
     shutil.rmtree(RUNS, ignore_errors=True)
-    with patch.object(checkpoints, "write_checkpoint", timed_write):
+    with patch.object(Checkpoints, "write", timed_write), patch.object(checkpoints, "note_latest", timed_note):
         run = train(replace(config, **length, seed=seed, threads=1, folder=RUNS), bar=False)
     assert len(seconds) == options.checkpoints
     size = (RUNS / "checkpoints" / "final.zip").stat().st_size
-    return Cost(case, seed, size, run.record["seconds"], tuple(seconds), tuple(processor_seconds))
+    return Cost(case, seed, size, run.record["seconds"], tuple(seconds), tuple(thread_seconds))
 
 
 def spread(values: list[float], form: str) -> str:
@@ -124,7 +133,7 @@ def row(costs: list[Cost]) -> list[str]:
         costs[0].case,
         f"{median(cost.bytes for cost in costs) / 2**20:.1f}",
         spread([1000 * one for cost in costs for one in cost.seconds], ".0f"),
-        spread([1000 * one for cost in costs for one in cost.processor_seconds], ".0f"),
+        spread([1000 * one for cost in costs for one in cost.thread_seconds], ".0f"),
         spread([cost.share for cost in costs], ".2%"),
     ]
 
@@ -142,7 +151,7 @@ def main() -> None:
         writer = csv.DictWriter(file, list(asdict(costs[0])), lineterminator="\n")
         writer.writeheader()
         writer.writerows(map(asdict, costs))
-    head = ("run", "size (MiB)", "one takes (ms)", "of the processor (ms)", "share of the time")
+    head = ("run", "size (MiB)", "one takes (ms)", "in the thread (ms)", "share of the time")
     rows = [row([cost for cost in costs if cost.case == case]) for case in CASES]
     page = PAGE.format(
         rollouts=ROLLOUTS,

@@ -60,7 +60,7 @@ class Encoded(NamedTuple):
 
 
 class Encoder:
-    """Writes values as JSON, and keeps their tensors and arrays in `tensors`.
+    """Writes values as JSON, and keeps their tensors and arrays in `tensors`: the tensors themselves where it can.
 
     Args:
         classes: classes that may be written, by the names they get.
@@ -124,7 +124,7 @@ class Encoder:
         if shared and place in self._places:
             return {TAG: kind, "name": self._places[place]}
         name = path if path not in self.tensors else f"{path}#{len(self.tensors)}"
-        self.tensors[name] = tensor.cpu().clone(memory_format=torch.contiguous_format)
+        self.tensors[name] = tensor.cpu().contiguous()
         if shared:
             self._places[place] = name
         return {TAG: kind, "name": name}
@@ -149,7 +149,7 @@ class Encoder:
     def _encode_dict(self, value: dict[Any, Any], path: str) -> Any:
         if type(value) not in (dict, OrderedDict):
             raise NotPlainError(f"{path} is a {type(value).__name__}")
-        if all(type(key) is str and key != TAG for key in value):
+        if TAG not in value and set(map(type, value)) <= {str}:
             return dict(zip(value, self._encode_items(value.values(), path, value), strict=True))
         pairs = [[self.encode(key, path), self.encode(item, f"{path}.{key}")] for key, item in value.items()]
         return {TAG: "dict", "items": pairs}

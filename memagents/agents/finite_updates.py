@@ -1,6 +1,6 @@
 """Nothing undefined is learned or kept: what is looked at before an optimizer, and before a file, takes it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -45,9 +45,9 @@ def check_returns(returns: Float[np.ndarray, "T B"], values: Float[np.ndarray, "
         )
 
 
-def check_parameters(policy: nn.Module) -> None:
-    """Raises NonFiniteUpdate if a parameter or a running statistic is not finite."""
-    tensors = [(name, value) for name, value in policy.state_dict().items() if value.is_floating_point()]
+def check_parameters(state: Mapping[str, Tensor]) -> None:
+    """Raises NonFiniteUpdate if a parameter or a running statistic, in a policy's state dict, is not finite."""
+    tensors = [(name, value) for name, value in state.items() if value.is_floating_point()]
     # One norm of all is quick. A finite model whose norm overflows is told apart by looking at every tensor.
     norm = nn.utils.get_total_norm([value for _, value in tensors])
     if not torch.isfinite(norm) and not all(torch.isfinite(value).all() for _, value in tensors):

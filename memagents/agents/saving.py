@@ -87,11 +87,12 @@ class SavingMixin(OnPolicyAlgorithm):
         **more_sections: Any,
     ) -> bytes:
         """The contents of a model file, and of what else is to stand in it, by section."""
-        check_parameters(self.policy)
+        parameters = self.get_parameters()
+        check_parameters(parameters["policy"])
         left_out = {*self._excluded_save_params(), *REBUILT, *(exclude or ())} - set(include or ())
         attributes = {name: value for name, value in vars(self).items() if name not in {*left_out, "policy"}}
         classes = self._file_classes()
-        sections = model_sections(attributes, self.get_parameters(), classes) | more_sections
+        sections = model_sections(attributes, parameters, classes) | more_sections
         if (normalized := self.get_vec_normalize_env()) is not None:
             sections[SECTION] = normalization_of(normalized)
         return pack("model", sections, classes, algorithm=self._algorithm_name(), written_by=type(self).__name__)

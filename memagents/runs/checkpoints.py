@@ -2,15 +2,18 @@
 
     checkpoints/step-000040000.zip   after that many steps, between an update and the rollout that follows
     checkpoints/final.zip            after the last update
-    checkpoints/LATEST               the name of the one written last
+    checkpoints/LATEST               the name of the newest that outlasts a loss of power
 
 Each is a model file (`MemoryPPO.load` reads it) with one more section, "training": the random generators, the
-environments, what the logger holds, and how far the metrics were. A file is written beside its place, through to the
-disk, and gets its name when it is complete; one that exists is never written again.
+environments, what the logger holds, and how far the metrics were. A file is written beside its place and gets its name
+when it is complete; one that exists is never written again. From then on it outlasts its process. Until it outlasts
+the machine, the disk must have it, and training does not wait for that: if the power goes meanwhile, the hashes in the
+file tell that it is not whole, and the one before it is taken.
 """
 
 import sys
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +26,7 @@ from memagents.agents.respawns import RespawningVecEnv, respawns_of
 from memagents.agents.rollouts import MemoryMixin
 from memagents.agents.serialization import open_archive, read_parameters
 from memagents.errors import CheckpointError
-from memagents.files import discard, reading, sync_file, write_file
+from memagents.files import discard, make_last, reading, write_file
 from memagents.kinds import check_kinds
 from memagents.runs.env_states import capture, is_plain, restore_env
 from memagents.runs.folder import RunFolder
@@ -80,13 +83,11 @@ class Session:
 
 
 def write_checkpoint(model: MemoryMixin, path: Path, metrics: Path, session: Session) -> None:
-    """Writes a checkpoint, and then notes that it is the latest.
+    """Writes a checkpoint, which outlasts this process, and, after `note_latest`, the machine.
 
     Raises:
         CheckpointWriteError: if it cannot be written; the checkpoints before it are still there.
     """
-    if metrics.exists():
-        sync_file(metrics)
     training = {
         "generators": generator_states(),
         "environments": capture(model.env) if session.exact else None,
@@ -95,7 +96,18 @@ def write_checkpoint(model: MemoryMixin, path: Path, metrics: Path, session: Ses
         "metrics_size": size(metrics),
         "seconds": session.seconds,
     }
-    write_file(path, model.packed(training=training))
+    write_file(path, model.packed(training=training), lasting=False)
+
+
+def note_latest(path: Path, metrics: Path) -> None:
+    """Waits until a checkpoint, and the metrics that belong to it, are on the disk, and notes that it is the latest.
+
+    Raises:
+        CheckpointWriteError: if that fails; the checkpoints before it are still there.
+    """
+    if metrics.exists():
+        make_last(metrics)
+    make_last(path)
     write_file(path.with_name(LATEST), f"{path.name}\n".encode())
 
 
@@ -206,6 +218,9 @@ def order(path: Path) -> tuple[bool, str]:
 class Checkpoints(BaseCallback):
     """Writes a checkpoint each time another `every` steps are done, and when the run is asked to stop.
 
+    The disk is waited for in a thread, so an error of its own is raised at the next checkpoint, or at the end. Close it
+    when training has ended in whatever way.
+
     Args:
         folder: the run's folder.
         every: steps between two; None for none but where the run is asked to stop.
@@ -218,6 +233,12 @@ class Checkpoints(BaseCallback):
         self._folder, self._every, self._session, self._stop = folder, every, session, stop
         self._due = float("inf")
         self._begun_at = 0
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoints")
+        self._noted: Future[None] | None = None
+
+    def close(self) -> None:
+        """Waits for the disk."""
+        self._thread.shutdown()
 
     def _on_training_start(self) -> None:
         self._begun_at = self.model.num_timesteps
@@ -225,6 +246,7 @@ class Checkpoints(BaseCallback):
 
     def _on_training_end(self) -> None:
         self.write("final")
+        self.wait()
 
     # A rollout starts right after an update, so the saved parameters have seen all steps counted so far.
     def _on_rollout_start(self) -> None:
@@ -232,6 +254,8 @@ class Checkpoints(BaseCallback):
         if steps >= self._due or self._stop.made:
             self._set_due()
             self.write(f"step-{steps:09d}")
+        if self._stop.made:
+            self.wait()
         self._stop.obey()
 
     def _on_step(self) -> bool:
@@ -243,8 +267,15 @@ class Checkpoints(BaseCallback):
         """Writes a checkpoint, unless it would be the one that this session began from."""
         assert isinstance(self.model, MemoryMixin)
         if self.model.num_timesteps > self._begun_at:
-            path = self._folder.checkpoints / f"{name}.zip"
-            write_checkpoint(self.model, path, self._folder.metrics_file, self._session)
+            path, metrics = self._folder.checkpoints / f"{name}.zip", self._folder.metrics_file
+            self.wait()
+            write_checkpoint(self.model, path, metrics, self._session)
+            self._noted = self._thread.submit(note_latest, path, metrics)
+
+    def wait(self) -> None:
+        """Until the last checkpoint is on the disk; raises what was in its way."""
+        if self._noted is not None:
+            self._noted.result()
 
     def _set_due(self) -> None:
         if self._every is not None:

@@ -150,8 +150,11 @@ def learn(
 ) -> dict[str, Any]:
     """Trains to the end, saves the model, and tells how many steps it took and how fast they were."""
     label, rollouts = "/".join(folder.path.parts[-2:]), config.timesteps / (model.n_steps * model.n_envs)
-    with ProgressReport(config.timesteps, label=label, bar=bar) as progress, StopRequest() as stop:
-        checkpoints = Checkpoints(folder, config.checkpoint_every, session, stop)
+    with (
+        ProgressReport(config.timesteps, label=label, bar=bar) as progress,
+        StopRequest() as stop,
+        closing(Checkpoints(folder, config.checkpoint_every, session, stop)) as checkpoints,
+    ):
         rows = Rows(every=max(1, round(rollouts / ROWS)))
         model.learn(
             config.timesteps - model.num_timesteps,

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +17,9 @@ from test_resume import assert_same_run
 from memagents import MemoryPPO
 from memagents.cli import main
 from memagents.errors import CheckpointWriteError, RunInUseError
-from memagents.runs import signals
-from memagents.runs.checkpoints import Checkpoints, Session, newest_checkpoint, write_checkpoint
+from memagents.files import make_last
+from memagents.runs import checkpoints, signals
+from memagents.runs.checkpoints import Checkpoints, Session, newest_checkpoint, note_latest, write_checkpoint
 from memagents.runs.config import TrainConfig
 from memagents.runs.folder import RunFolder
 from memagents.runs.lock import locked
@@ -203,6 +205,7 @@ def saving_with_fault(model, folder, name, fails_at, monkeypatch):
             ),
         )
         write_checkpoint(model, folder.checkpoints / name, folder.metrics_file, Session(True, 0.0, 0.0))
+        note_latest(folder.checkpoints / name, folder.metrics_file)
     return fault.count
 
 
@@ -223,6 +226,43 @@ def test_whatever_fails_while_saving_the_checkpoint_before_can_be_loaded(tiny: T
             "step-000000064.zip",
         }
         (folder.checkpoints / "step-000000064.zip").unlink(missing_ok=True)
+
+
+def test_a_disk_that_fails_behind_a_checkpoint_ends_the_run_with_a_reason(tiny: Tiny, tmp_path, monkeypatch):
+    whole, folder = train(tiny(folder=tmp_path / "whole")), RunFolder(tiny().run_folder)
+
+    def fail(path):
+        if path.stem == "step-000000032":
+            raise CheckpointWriteError(f"cannot write {path}: Input/output error")
+        make_last(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "make_last", fail)
+        with pytest.raises(CheckpointWriteError, match=r"step-000000032\.zip: Input/output error"):
+            train(tiny(checkpoint_every=32))
+    assert not (folder.checkpoints / "LATEST").exists()
+    assert folder.record()["failure"]["timesteps"] == 64  # at the checkpoint after it, at the latest
+    assert_same_run(whole, train(tiny(checkpoint_every=32)))
+
+
+def test_training_does_not_wait_for_the_disk_and_its_end_does(tiny: Tiny, monkeypatch):
+    released, seen, folder, step = threading.Event(), [], RunFolder(tiny().run_folder).checkpoints, Checkpoints._on_step
+
+    def slow(path):
+        assert path.parent != folder or released.wait(30)
+        make_last(path)
+
+    def look(self):
+        if self.model.num_timesteps == 48:
+            seen.extend(path.name for path in folder.iterdir())
+            released.set()
+        return step(self)
+
+    monkeypatch.setattr(checkpoints, "make_last", slow)
+    monkeypatch.setattr(Checkpoints, "_on_step", look)
+    train(tiny(checkpoint_every=32))
+    assert seen == ["step-000000032.zip"]
+    assert (folder / "LATEST").read_text() == "final.zip\n"
 
 
 def test_a_full_disk_ends_the_run_with_a_reason_and_the_last_checkpoint_is_there(
