@@ -158,6 +158,10 @@ class Settings:
     algo_kwargs: Arguments = field(default_factory=dict)
     """Arguments of the algorithm, such as n_epochs=4 ent_coef=0.01."""
 
+    lr_schedule: Literal["constant", "linear"] = "constant"
+    """How the learning rate goes over the run: as it is, or in a line to zero, so that what was learned is not lost in
+    a last step that was too long."""
+
     policy: str | None = None
     """Policy class; by default the one that fits the observations: MlpPolicy, CnnPolicy or MultiInputPolicy."""
 

@@ -7,7 +7,7 @@ from typing import Any
 from gymnasium import spaces
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.preprocessing import is_image_space
-from stable_baselines3.common.utils import check_for_correct_spaces
+from stable_baselines3.common.utils import LinearSchedule, check_for_correct_spaces
 from stable_baselines3.common.vec_env import VecEnv
 
 from memagents.agents.algorithms import MemoryA2C, MemoryPPO
@@ -83,7 +83,7 @@ def build_model(config: TrainConfig, env: VecEnv) -> MemoryMixin:
     if config.encoder is not None:
         check_encoder_observations(config.encoder, config.encoder_kwargs, env.observation_space)
     try:
-        return ALGORITHMS[config.algo](env=env, **model_arguments(config, env.observation_space))
+        return ALGORITHMS[config.algo](env=env, **model_arguments(config, env.observation_space) | scheduled(config))
     # What torch, NumPy and SB3 raise depends on which of them meets an option that cannot be, or is too large, first.
     except Exception as error:
         raise ValueError(f"the agent cannot be made as configured: {type(error).__name__}: {error}") from error
@@ -124,6 +124,13 @@ def model_arguments(config: TrainConfig, observations: spaces.Space[Any]) -> dic
         **config.algo_kwargs,
         **policy_arguments(config),
     }
+
+
+def scheduled(config: TrainConfig) -> dict[str, Any]:
+    """The learning rate as what becomes of it over the run, if that is anything but what it is."""
+    if config.lr_schedule == "constant":
+        return {}
+    return {"learning_rate": LinearSchedule(algorithm_arguments(config)["learning_rate"], end=0.0, end_fraction=1.0)}
 
 
 def policy_arguments(config: TrainConfig) -> dict[str, Any]:

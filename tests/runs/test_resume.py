@@ -102,6 +102,7 @@ def test_a_run_cut_off_twice_ends_as_if_nothing_had_happened(env, memory, algo, 
 CHANGES = {
     "last action and reward": {"last_action_reward": True},
     "separate critic": {"critic_memory": "separate"},
+    "a falling learning rate": {"lr_schedule": "linear"},
     "three rollouts in a row of metrics": {"timesteps": 128, "algo": "a2c", "algo_kwargs": {"n_steps": 4}},
     "schedules": {"algo_kwargs": {"n_steps": 16, "n_epochs": 2, "target_kl": 0.01, "ent_coef": 0.01}},
 }

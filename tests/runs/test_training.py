@@ -161,3 +161,16 @@ def test_models_are_saved_whole_at_the_asked_steps_and_at_the_end(finished):
 def test_observations_can_hold_the_last_action_and_reward(tiny: Tiny):
     plain, extended = (train(tiny(folder=tiny().run_folder / str(on), last_action_reward=on)) for on in (False, True))
     assert extended.parameters > plain.parameters
+
+
+@pytest.mark.parametrize("algo", ["ppo", "a2c"])
+def test_the_learning_rate_stays_or_falls_in_a_line_to_zero(algo, tiny: Tiny, tmp_path):
+    options = {"algo": algo, "algo_kwargs": {"n_steps": 16, "learning_rate": 3e-3}}
+    rates = {}
+    for schedule in ("constant", "linear"):
+        result = train(tiny(**options, lr_schedule=schedule, folder=tmp_path / schedule))
+        logged = [row["train/learning_rate"] for row in result.metrics() if "train/learning_rate" in row]
+        # What the last update did is in no row; its optimizer knows.
+        rates[schedule] = [*logged, load_model(result).policy.optimizer.param_groups[0]["lr"]]
+    assert rates["constant"] == [3e-3] * 3
+    assert rates["linear"] == pytest.approx([2e-3, 1e-3, 0.0], abs=1e-12)  # 96 steps are three rollouts
