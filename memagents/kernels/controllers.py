@@ -3,30 +3,38 @@
 Axes: B batch, H hidden features, C features of the cell (H, or none), G gates.
 """
 
-import math
-
 import numpy as np
-import torch
 from jaxtyping import Float
 
+from memagents.kernels.activations import sigmoid_, tanh_
 from memagents.kernels.compilation import compiled
 from memagents.kernels.parts import Array
 
 Pair = tuple[Float[Array, "B H"], Float[Array, "B C"]]
 
 
+@compiled
 def lstm(gates: Float[Array, "B GH"], cell: Float[Array, "B H"]) -> Pair:
-    """Hidden vector and cell after a step. The gates, as yet unbounded, become what they let through.
+    """Hidden vector and cell after a step. The gates, as yet unbounded, become what they let through."""
+    hidden, after = np.empty_like(cell), np.empty_like(cell)
+    size = cell.shape[1]
+    for b in range(len(cell)):
+        sigmoid_(gates[b, : 2 * size])
+        tanh_(gates[b, 2 * size : 3 * size])
+        sigmoid_(gates[b, 3 * size :])
+        admit, forget = gates[b, :size], gates[b, size : 2 * size]
+        content, show = gates[b, 2 * size : 3 * size], gates[b, 3 * size :]
+        was, now, shown = cell[b], after[b], hidden[b]
+        for h in range(size):
+            now[h] = forget[h] * was[h] + admit[h] * content[h]
+            shown[h] = now[h]
+        tanh_(shown)
+        for h in range(size):
+            shown[h] *= show[h]
+    return hidden, after
 
-    By torch, which bounds many numbers at once; here they would be taken one by one.
-    """
-    admit, forget, content, show = torch.from_numpy(gates).chunk(4, 1)
-    for gate in (admit, forget, show):
-        gate.sigmoid_()
-    after = (forget * torch.from_numpy(cell)).addcmul_(admit, content.tanh_())
-    return (show * after.tanh()).numpy(), after.numpy()
 
-
+@compiled
 def lstm_backward(
     gates: Float[Array, "B GH"],
     before: Float[Array, "B H"],
@@ -36,32 +44,27 @@ def lstm_backward(
     d_gates: Float[Array, "B GH"],
 ) -> Float[Array, "B H"]:
     """Writes the gradient of the gates before they were bounded, and returns that of the cell before the step."""
-    return through_gates(gates, before, torch.from_numpy(after).tanh().numpy(), d_hidden, d_after, d_gates)
-
-
-@compiled
-def through_gates(
-    gates: Float[Array, "B GH"],
-    before: Float[Array, "B H"],
-    bounded: Float[Array, "B H"],
-    d_hidden: Float[Array, "B H"],
-    d_after: Float[Array, "B H"],
-    d_gates: Float[Array, "B GH"],
-) -> Float[Array, "B H"]:
-    """`lstm_backward`, given tanh of the cell after the step."""
-    d_before = np.empty_like(before)
+    d_before, bounded = np.empty_like(before), np.empty_like(before[0])
     size = before.shape[1]
+    one = gates.dtype.type(1)
     for b in range(len(before)):
+        admit, forget = gates[b, :size], gates[b, size : 2 * size]
+        content, show = gates[b, 2 * size : 3 * size], gates[b, 3 * size :]
+        d_admit, d_forget = d_gates[b, :size], d_gates[b, size : 2 * size]
+        d_content, d_show = d_gates[b, 2 * size : 3 * size], d_gates[b, 3 * size :]
+        was, now, d_shown, d_now, d_was = before[b], after[b], d_hidden[b], d_after[b], d_before[b]
         for h in range(size):
-            admit, forget = gates[b, h], gates[b, size + h]
-            content, show = gates[b, 2 * size + h], gates[b, 3 * size + h]
-            shown = bounded[b, h]
-            d_cell = d_after[b, h] + d_hidden[b, h] * show * (1 - shown * shown)
-            d_gates[b, h] = d_cell * content * admit * (1 - admit)
-            d_gates[b, size + h] = d_cell * before[b, h] * forget * (1 - forget)
-            d_gates[b, 2 * size + h] = d_cell * admit * (1 - content * content)
-            d_gates[b, 3 * size + h] = d_hidden[b, h] * shown * show * (1 - show)
-            d_before[b, h] = d_cell * forget
+            bounded[h] = now[h]
+        tanh_(bounded)
+        for h in range(size):
+            d_was[h] = d_now[h] + d_shown[h] * show[h] * (one - bounded[h] * bounded[h])
+            d_show[h] = d_shown[h] * bounded[h] * show[h] * (one - show[h])
+        for h in range(size):
+            d_admit[h] = d_was[h] * content[h] * admit[h] * (one - admit[h])
+            d_content[h] = d_was[h] * admit[h] * (one - content[h] * content[h])
+        for h in range(size):
+            d_forget[h] = d_was[h] * was[h] * forget[h] * (one - forget[h])
+            d_was[h] *= forget[h]
     return d_before
 
 
@@ -69,8 +72,7 @@ def through_gates(
 def feedforward(gates: Float[Array, "B H"], cell: Float[Array, "B 0"]) -> Pair:
     """Hidden vector and cell, which is empty, after a step. The gates become the hidden vector."""
     for b in range(len(gates)):
-        for h in range(gates.shape[1]):
-            gates[b, h] = math.tanh(gates[b, h])
+        tanh_(gates[b])
     return gates.copy(), cell
 
 

@@ -15,7 +15,6 @@ from memagents.memories.base import Memory
 from memagents.memories.registry import register_memory
 from memagents.ops.packed import pack
 from memagents.ops.recurrence import RecurrentLayers, unroll_packed
-from memagents.ops.recurrent_kernels import unroll_gru
 
 
 class GRUState(NamedTuple):
@@ -64,7 +63,7 @@ class GRU(Memory[GRUState]):
     def forward(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: GRUState
     ) -> tuple[Float[Tensor, "T B H"], GRUState]:
-        outputs, hidden = unroll_packed(self.layers, inputs, pack(episode_starts), state.hidden, unroll_gru, torch.gru)
+        outputs, hidden = unroll_packed("gru", self.layers, inputs, pack(episode_starts), state.hidden)
         return outputs, GRUState(hidden)
 
     def trace(

@@ -3,7 +3,6 @@
 Jeffrey L. Elman: Finding Structure in Time. Cognitive Science 14, 1990.
 """
 
-from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
@@ -14,9 +13,8 @@ from memagents.memories.base import Memory
 from memagents.memories.registry import register_memory
 from memagents.ops.packed import pack
 from memagents.ops.recurrence import RecurrentLayers, unroll_packed
-from memagents.ops.recurrent_kernels import unroll_elman
 
-_NONLINEARITIES = {"tanh": (torch.tanh, torch.rnn_tanh), "relu": (torch.relu, torch.rnn_relu)}
+_NONLINEARITIES = {"tanh": torch.tanh, "relu": torch.relu}
 
 
 class RNNState(NamedTuple):
@@ -57,7 +55,7 @@ class RNN(Memory[RNNState]):
         return RNNState(self.layers.zeros(batch_size))
 
     def step(self, x: Float[Tensor, "B D"], state: RNNState) -> tuple[Float[Tensor, "B H"], RNNState]:
-        activation, _ = _NONLINEARITIES[self.nonlinearity]
+        activation = _NONLINEARITIES[self.nonlinearity]
         hidden = []
         for layer, h in zip(self.layers, state.hidden.unbind(1), strict=True):
             x = activation(layer.from_input(x) + layer.from_hidden(h))
@@ -67,7 +65,6 @@ class RNN(Memory[RNNState]):
     def forward(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: RNNState
     ) -> tuple[Float[Tensor, "T B H"], RNNState]:
-        _, fused = _NONLINEARITIES[self.nonlinearity]
-        unroll = partial(unroll_elman, nonlinearity=self.nonlinearity)
-        outputs, hidden = unroll_packed(self.layers, inputs, pack(episode_starts), state.hidden, unroll, fused)
+        cell = f"rnn_{self.nonlinearity}"
+        outputs, hidden = unroll_packed(cell, self.layers, inputs, pack(episode_starts), state.hidden)
         return outputs, RNNState(hidden)

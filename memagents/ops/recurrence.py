@@ -1,6 +1,6 @@
 """The weights of recurrent layers, running such layers over packed sequences, and the checks on their sizes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final, cast
 
 import torch
@@ -8,6 +8,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from memagents.kernels.recurrence import unroll_cell
+from memagents.kernels.unroll import can_work_with
 from memagents.ops.packed import Packed
 
 FUSED: Final[dict[str, Any]] = {
@@ -115,22 +117,20 @@ class RecurrentLayers(nn.ModuleList):
 
 
 def unroll_packed(
+    cell: str,
     layers: RecurrentLayers,
     inputs: Float[Tensor, "T B D"],
     packed: Packed,
     hidden: Float[Tensor, "B L H"],
-    unroll: Callable[[Tensor, Tensor, list[Tensor], list[int]], Tensor],
-    fused: Callable[..., tuple[Tensor, Tensor]],
 ) -> tuple[Float[Tensor, "T B H"], Float[Tensor, "B L H"]]:
     """Runs layers whose state is their output over sequences that are reset where episodes start.
 
     Args:
+        cell: `gru`, `rnn_tanh` or `rnn_relu`.
         layers: their weights.
         inputs: features over time.
         packed: where the episodes start.
         hidden: the hidden vector of every layer before `inputs[0]`.
-        unroll: `(packed inputs, hidden vectors before each segment, weights, sizes)` -> packed hidden vectors.
-        fused: torch's kernel for the same, which is the faster one on a GPU.
 
     Returns:
         The outputs of the last layer, and the hidden vector of every layer after the last step of every row.
@@ -138,11 +138,11 @@ def unroll_packed(
     outputs, last = packed.pack(inputs), []
     for layer, h in zip(layers, hidden.unbind(1), strict=True):
         begin = torch.where(packed.carried[:, None], h[packed.row], 0.0)
-        if outputs.is_cuda:
-            weights = side_by_side(layer.weights())
-            outputs, _ = fused(outputs, torch.tensor(packed.sizes), begin[None], weights, *FUSED_PACKED)
+        if can_work_with(outputs):
+            outputs = unroll_cell(cell, outputs, begin, layer.weights(), packed.sizes)
         else:
-            outputs = unroll(outputs, begin, layer.weights(), packed.sizes)
+            weights = side_by_side(layer.weights()) if outputs.is_cuda else layer.weights()
+            outputs, _ = getattr(torch, cell)(outputs, torch.tensor(packed.sizes), begin[None], weights, *FUSED_PACKED)
         last.append(outputs[packed.last])
     return packed.unpack(outputs), torch.stack(last, 1)
 
