@@ -72,10 +72,19 @@ def make_last(path: Path) -> None:
     Raises:
         CheckpointWriteError: if that fails.
     """
+    sync_file(path)
     with writing(path):
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
         sync_folder(path.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Makes what was written to a file last.
+
+    Raises:
+        CheckpointWriteError: if that fails.
+    """
+    with writing(path), path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

@@ -150,6 +150,8 @@ class Encoder:
         if type(value) not in (dict, OrderedDict):
             raise NotPlainError(f"{path} is a {type(value).__name__}")
         if TAG not in value and set(map(type, value)) <= {str}:
+            if all(map(is_json, value.values())):
+                return value
             return dict(zip(value, self._encode_items(value.values(), path, value), strict=True))
         pairs = [[self.encode(key, path), self.encode(item, f"{path}.{key}")] for key, item in value.items()]
         return {TAG: "dict", "items": pairs}

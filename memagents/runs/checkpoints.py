@@ -26,7 +26,7 @@ from memagents.agents.respawns import RespawningVecEnv, respawns_of
 from memagents.agents.rollouts import MemoryMixin
 from memagents.agents.serialization import open_archive, read_parameters
 from memagents.errors import CheckpointError
-from memagents.files import discard, make_last, reading, write_file
+from memagents.files import discard, make_last, reading, sync_file, write_file
 from memagents.kinds import check_kinds
 from memagents.runs.env_states import capture, is_plain, restore_env
 from memagents.runs.folder import RunFolder
@@ -106,9 +106,9 @@ def note_latest(path: Path, metrics: Path) -> None:
         CheckpointWriteError: if that fails; the checkpoints before it are still there.
     """
     if metrics.exists():
-        make_last(metrics)
+        sync_file(metrics)
     make_last(path)
-    write_file(path.with_name(LATEST), f"{path.name}\n".encode())
+    write_file(path.with_name(LATEST), f"{path.name}\n".encode(), lasting=False)
 
 
 def logged(model: MemoryMixin) -> dict[str, dict[str, Any]]:
