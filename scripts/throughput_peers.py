@@ -1,10 +1,13 @@
-"""Beside what others have written: how much faster is the same work here?
+r"""Beside what others have written: how much faster is the same work here?
 
     pip install --no-deps dnc einops
     git clone https://github.com/MarcoMeter/episodic-transformer-memory-ppo
-    python scripts/throughput_peers.py --trxl-ppo episodic-transformer-memory-ppo
+    git clone https://github.com/luchris429/popjaxrl
+    python scripts/throughput_peers.py --trxl-ppo episodic-transformer-memory-ppo \
+        --popjaxrl popjaxrl --popjaxrl-python PYTHON
 
-Both sides of a pairing take turns, round by round. Writes `results/throughput/peers.md` and `peers.csv`.
+PYTHON is that of a virtual environment of its own; `throughput_popjaxrl.py` tells what must be in it. Both sides of a
+pairing take turns, round by round. Writes `results/throughput/peers.md` and `peers.csv`.
 """
 
 import csv
@@ -13,16 +16,18 @@ import os
 import sys
 import types
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import torch
 import tyro
 from gymnasium import spaces
 from sb3_contrib import RecurrentPPO
+from throughput_jax import jax_agent
 from throughput_page import origin, origin_list, table
+from throughput_pairings import Pairing, Work, ratio, take_turns
 from throughput_programs import ThroughputConfig, batched_env, popgym_env
 from throughput_ratios import Spread
 from torch import Tensor, nn
@@ -62,28 +67,6 @@ EXTERNAL: dict[str, dict[str, int]] = {
 WORKERS, STEPS, BLOCKS, EMBEDDING, WINDOW, MINIBATCHES, VECTOR, ACTIONS = 16, 128, 4, 64, 32, 4, 8, 4
 """Of the gated transformers: environments, steps, blocks, their size, what they look back, and the rest."""
 
-Work = Callable[[], None]
-
-
-@dataclass(frozen=True)
-class Pairing:
-    """The same work twice.
-
-    Attributes:
-        name: what is done.
-        peer: by whom, besides us.
-        wanted: how many times as fast ours should be.
-        ours, theirs: do it once.
-        note: what a reader should know.
-    """
-
-    name: str
-    peer: str
-    wanted: float
-    ours: Work
-    theirs: Work
-    note: str
-
 
 @dataclass(frozen=True)
 class Options:
@@ -91,6 +74,12 @@ class Options:
 
     trxl_ppo: Path | None = None
     """A checkout of MarcoMeter/episodic-transformer-memory-ppo; without it that pairing is left out."""
+
+    popjaxrl: Path | None = None
+    """A checkout of luchris429/popjaxrl; without it that pairing is left out."""
+
+    popjaxrl_python: str = "python"
+    """The Python that can run it."""
 
     repeats: int = 5
     """Rounds that count; one more comes before them, to warm up."""
@@ -226,23 +215,6 @@ def their_epoch(checkout: Path) -> Work:
     return epoch_of(differentiating(model, outputs))
 
 
-def seconds(work: Work) -> float:
-    begin = perf_counter()
-    work()
-    return perf_counter() - begin
-
-
-def take_turns(pairing: Pairing, repeats: int) -> list[tuple[float, float]]:
-    """Seconds of ours and theirs in the rounds that count."""
-    rounds = [(seconds(pairing.ours), seconds(pairing.theirs)) for _ in range(repeats + 1)][1:]
-    print(f"{pairing.name} beside {pairing.peer}: {ratio(rounds).show(2)} times", flush=True)
-    return rounds
-
-
-def ratio(rounds: list[tuple[float, float]]) -> Spread:
-    return Spread.of([theirs / ours for ours, theirs in rounds])
-
-
 def main() -> None:
     options = tyro.cli(Options, description=__doc__)
     torch.set_num_threads(options.threads)
@@ -251,7 +223,11 @@ def main() -> None:
     pairings = [*external_memories(), *defaults_of_recurrent_ppo()]
     if options.trxl_ppo is not None:
         pairings += gated_transformers(options.trxl_ppo)
-    found = [(pairing, take_turns(pairing, options.repeats)) for pairing in pairings]
+    with ExitStack() as stack:
+        if options.popjaxrl is not None:
+            peer = [options.popjaxrl_python, str(options.popjaxrl)]
+            pairings.append(jax_agent(peer, options.threads, stack))
+        found = [(pairing, take_turns(pairing, options.repeats)) for pairing in pairings]
     rows = [
         [
             pairing.name,
