@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from memagents.memories.base import Memory
 from memagents.memories.registry import register_memory
-from memagents.ops.attention import Blocks, by_age, by_context, keep, past, weights_beside_blank
+from memagents.ops.attention import Blocks, answer, ask, by_age, by_context, keep, past, weights_beside_blank
 from memagents.ops.episodes import episode_time
 from memagents.ops.recurrence import check_positive
 
@@ -94,16 +94,14 @@ class KVMemNN(Memory[KVMemNNState]):
         blocks = Blocks.of(len(inputs), self.memory_size)
         readable, x = past(blocks.split(time), self.memory_size), blocks.split(inputs.transpose(0, 1))
         context = blocks.contexts(state.inputs, x)
-        keys = F.linear(context, self.keys)
         # The present input has no successor yet, and is not read.
-        values = F.linear(torch.cat([context, F.pad(context[:, 1:], (0, 0, 0, 1))], -1), self.values)
-        q = keys[:, self.memory_size :]
-        attention = []
+        pairs = torch.cat([context, F.pad(context[:, 1:], (0, 0, 0, 1))], -1)
+        q, attention = F.linear(x, self.keys), []
         for rotation in self.rotations:
-            scores = q @ keys.mT + by_context(F.pad(q @ self.key_times.mT, (0, 1)), x.shape[1])
-            p = weights_beside_blank(scores, readable)
+            by_time = by_context(F.pad(q @ self.key_times.mT, (0, 1)), x.shape[1])
+            p = weights_beside_blank(ask(q, context, self.keys) + by_time, readable)
             attention.append(by_age(p, self.memory_size)[..., :-1])
-            q = F.linear(q + p @ values + attention[-1] @ self.value_times, rotation)
+            q = F.linear(q + answer(p, pairs, self.values) + attention[-1] @ self.value_times, rotation)
         after = KVMemNNState(keep(blocks.last(context), time, self.memory_size), time[:, -1] + 1)
         outputs, read = blocks.join(q), blocks.join(torch.stack(attention, 2))
         return outputs.transpose(0, 1), read.transpose(0, 1), after

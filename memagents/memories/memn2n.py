@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from memagents.memories.base import Memory
 from memagents.memories.registry import register_memory
-from memagents.ops.attention import Blocks, by_age, by_context, keep, past, weights_beside_blank
+from memagents.ops.attention import Blocks, answer, ask, by_age, by_context, keep, past, weights_beside_blank
 from memagents.ops.episodes import episode_time
 from memagents.ops.recurrence import check_positive
 
@@ -101,15 +101,14 @@ class MemN2N(Memory[MemN2NState]):
         blocks = Blocks.of(len(inputs), self.memory_size)
         readable, x = past(blocks.split(time), self.memory_size), blocks.split(inputs.transpose(0, 1))
         context = blocks.contexts(state.inputs, x)
-        u = F.linear(x, self.embeddings[0])
-        contents = [F.linear(context, embedding) for embedding in self.embeddings]
-        attention = []
+        u, attention = F.linear(x, self.embeddings[0]), []
         for hop in range(self.num_hops):
-            key = hop % (len(contents) - 1)
-            scores = u @ contents[key].mT + by_context(F.pad(u @ self.times[key].mT, (0, 1)), x.shape[1])
-            p = weights_beside_blank(scores, readable)
+            key = hop % (len(self.embeddings) - 1)
+            by_time = by_context(F.pad(u @ self.times[key].mT, (0, 1)), x.shape[1])
+            p = weights_beside_blank(ask(u, context, self.embeddings[key]) + by_time, readable)
             attention.append(by_age(p, self.memory_size)[..., :-1])
-            u = self.between_hops(u) + p @ contents[key + 1] + attention[-1] @ self.times[key + 1]
+            o = answer(p, context, self.embeddings[key + 1]) + attention[-1] @ self.times[key + 1]
+            u = self.between_hops(u) + o
         after = MemN2NState(keep(blocks.last(context), time, self.memory_size), time[:, -1] + 1)
         outputs, read = blocks.join(u), blocks.join(torch.stack(attention, 2))
         return outputs.transpose(0, 1), read.transpose(0, 1), after

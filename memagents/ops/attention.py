@@ -137,6 +137,27 @@ def read_values(
     return weights @ split_heads(F.linear(context, to_values), num_heads)
 
 
+def ask(
+    queries: Float[Tensor, "B T E"], context: Float[Tensor, "B C D"], to_keys: Float[Tensor, "E D"]
+) -> Float[Tensor, "B T C"]:
+    """`content_scores` of one head, with keys that may have more features than what they are made of.
+
+    Then, and for a single step, the context itself is asked.
+    """
+    if queries.shape[1] == 1 or context.shape[2] <= queries.shape[2]:
+        return queries @ to_keys @ context.mT
+    return queries @ F.linear(context, to_keys).mT
+
+
+def answer(
+    weights: Float[Tensor, "B T C"], context: Float[Tensor, "B C D"], to_values: Float[Tensor, "V D"]
+) -> Float[Tensor, "B T V"]:
+    """`read_values` of one head, by the same rule."""
+    if weights.shape[1] == 1 or context.shape[2] <= len(to_values):
+        return F.linear(weights @ context, to_values)
+    return weights @ F.linear(context, to_values)
+
+
 def attention_weights(scores: Float[Tensor, "... T C"], readable: Bool[Tensor, "... T C"]) -> Float[Tensor, "... T C"]:
     """Softmax of the scores over what can be read; exactly zero elsewhere."""
     return scores.masked_fill(~readable, -torch.inf).softmax(-1)

@@ -10,6 +10,8 @@ from memagents.memories import make_memory
 from memagents.ops.attention import (
     Blocks,
     ages,
+    answer,
+    ask,
     attend,
     attention_weights,
     by_age,
@@ -232,3 +234,15 @@ def test_the_work_for_a_step_does_not_grow_with_the_sequence(name):
         return counted.get_total_flops() / length
 
     assert operations(1024) <= operations(64)
+
+
+@pytest.mark.parametrize(("length", "features"), [(1, 7), (4, 7), (4, 2)], ids=["one step", "wide", "narrow"])
+def test_asking_the_context_equals_asking_keys_made_of_it(length, features):
+    generator = torch.Generator().manual_seed(0)
+    context, queries, weights, to_keys, to_values = (
+        torch.randn(shape, dtype=torch.float64, generator=generator)
+        for shape in [(2, 6, features), (2, length, 3), (2, length, 6), (3, features), (5, features)]
+    )
+    keys, values = context @ to_keys.T, context @ to_values.T
+    torch.testing.assert_close(ask(queries, context, to_keys), queries @ keys.mT, atol=1e-12, rtol=1e-12)
+    torch.testing.assert_close(answer(weights, context, to_values), weights @ values, atol=1e-12, rtol=1e-12)
