@@ -47,10 +47,12 @@ def test_backbones_are_compared_at_equal_size_and_within_the_budget(monkeypatch)
     monkeypatch.syspath_prepend(script.parent)
     backbones = runpy.run_path(str(script))
     (task, *others), options = backbones["TASKS"], backbones["Options"](memories=("lstm", "gru", "none"), seeds=2)
-    assert all(other.config.timesteps <= 1_000_000 for other in (task, *others))
+    for each in (task, *others):
+        assert all(each.of(memory).timesteps <= 1_000_000 for memory in list_memories())
+        assert {*each.learning_rates, *each.budgets} <= set(list_memories())
     planned = backbones["cells"](task, options)
-    assert [(cell.memory, cell.seed) for cell in planned] == [
-        (memory, seed) for memory in options.memories for seed in range(2)
+    assert [(cell.seed, cell.memory) for cell in planned] == [
+        (seed, memory) for seed in range(2) for memory in options.memories
     ]
     with closing(build_env(task.config, n_envs=1, seed=0)) as env:
         assert of_wanted_size(planned[0], env).memory_kwargs == {"hidden_size": 128}
