@@ -9,26 +9,29 @@ Its own list of requirements cannot be met any more: jaxlib 0.4.7 is gone, and t
 Compiles the training, then trains once for every line it is given, and answers with how many seconds that took.
 """
 
+import importlib
 import json
 import sys
 import types
 from time import perf_counter
 
-checkout, settings = sys.argv[1], json.loads(sys.argv[2])
-sys.path.insert(0, checkout)
-sys.modules["wandb"] = types.ModuleType("wandb")  # imported, and not used
 
-import jax  # noqa: E402
-from algorithms.ppo_gru import make_train  # noqa: E402
-from envs.wrappers import AliasPrevActionV2  # noqa: E402
+def main() -> None:
+    checkout, settings = sys.argv[1], json.loads(sys.argv[2])
+    sys.path.insert(0, checkout)
+    sys.modules["wandb"] = types.ModuleType("wandb")  # imported, and not used
+    jax = importlib.import_module("jax")
+    env, params = importlib.import_module("envs").make("RepeatPreviousEasy")
+    wrapped = importlib.import_module("envs.wrappers").AliasPrevActionV2(env)
+    config = {**settings, "ENV": wrapped, "ENV_PARAMS": params, "ANNEAL_LR": False, "DEBUG": False}
+    training = importlib.import_module("algorithms.ppo_gru").make_train(config)
+    train = jax.jit(training).lower(jax.random.PRNGKey(0)).compile()
+    print("ready", flush=True)
+    for seed, _ in enumerate(sys.stdin):
+        begin = perf_counter()
+        jax.block_until_ready(train(jax.random.PRNGKey(seed)))
+        print(perf_counter() - begin, flush=True)
 
-from envs import make  # noqa: E402
 
-env, params = make("RepeatPreviousEasy")
-config = {**settings, "ENV": AliasPrevActionV2(env), "ENV_PARAMS": params, "ANNEAL_LR": False, "DEBUG": False}
-train = jax.jit(make_train(config)).lower(jax.random.PRNGKey(0)).compile()
-print("ready", flush=True)
-for seed, _ in enumerate(sys.stdin):
-    begin = perf_counter()
-    jax.block_until_ready(train(jax.random.PRNGKey(seed)))
-    print(perf_counter() - begin, flush=True)
+if __name__ == "__main__":
+    main()

@@ -1,14 +1,16 @@
 """What all tests share."""
 
 import multiprocessing
+import os
 from collections.abc import Iterator
 
 import jaxtyping
 import pytest
 import torch
 
-# The tests run in parallel processes; more threads in each would only fight each other.
+# The tests run in parallel processes; more threads in each would only fight each other, also in those that they start.
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 
 # Workers of environments start from a process that has imported this already, instead of importing it once each.
 multiprocessing.set_forkserver_preload(["memagents.agents.guarded_vec_envs"])

@@ -16,7 +16,7 @@ UNDEFINED = (
 
 
 class LeanCategoricalDistribution(CategoricalDistribution):
-    """SB3's categorical distribution, to the last digits, without an object of torch's around it.
+    """SB3's categorical distribution, by the same operations, without an object of torch's around them.
 
     That one checks every batch and prepares for any shape, which costs acting a tenth of its time. Undefined logits are
     still noticed: no action can be drawn from them.
@@ -24,7 +24,7 @@ class LeanCategoricalDistribution(CategoricalDistribution):
 
     def proba_distribution(self, action_logits: Tensor) -> "LeanCategoricalDistribution":
         """The distribution with these logits, `[S, actions]`."""
-        self.logits = action_logits.log_softmax(-1)
+        self.logits = action_logits - action_logits.logsumexp(-1, keepdim=True)
         return self
 
     @property
