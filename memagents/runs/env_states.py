@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from gymnasium import Space, spaces
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv
+from stable_baselines3.common.vec_env import VecEnv
 
 from memagents.agents.archives import read_archive, write_archive
 from memagents.agents.encoding import Encoder, NotPlainError, like
@@ -164,15 +164,13 @@ def restore_env(env: VecEnv, captured: Captured) -> None:
 def is_exact(build: Callable[[int], VecEnv]) -> bool:
     """Whether environments go on exactly from what can be captured of them: tried on two, as far as a trial can tell.
 
-    Those in processes of their own do not: what is here of them is their connections.
+    Not to be asked of those in processes of their own: what is here of them is their connections.
 
     Args:
         build: makes environments for a seed.
     """
     with kept_generators(), warnings.catch_warnings(), closing(build(1)) as first, closing(build(2)) as second:
         warnings.simplefilter("ignore")  # the run will warn of its own environments
-        if isinstance(first.unwrapped, SubprocVecEnv):
-            return False
         actions = copy.deepcopy(first.action_space)
         actions.seed(0)
         try:

@@ -136,7 +136,8 @@ def run(
 
 def begin_session(config: TrainConfig, folder: RunFolder, checkpoint: Checkpoint | None) -> Session:
     """Puts the folder where the checkpoint left it, and finds out what can be saved of the environments."""
-    exact = is_exact(lambda seed: build_env(config, n_envs=2, seed=seed))
+    # In processes of their own environments cannot be looked into, and take seconds to make.
+    exact = config.vectorization != "subproc" and is_exact(lambda seed: build_env(config, n_envs=2, seed=seed))
     if checkpoint is None:
         return Session(exact, 0.0, time.perf_counter())
     say(f"{folder.path}: goes on from {checkpoint.path.name}, {checkpoint.steps:,} of {config.timesteps:,} steps")
