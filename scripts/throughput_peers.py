@@ -144,7 +144,10 @@ def defaults_of_recurrent_ppo() -> Iterator[Pairing]:
     shared = {"n_steps": 128, "batch_size": 128, "n_epochs": 10, "normalize_advantage": True, "device": "cpu"}
 
     def learning(model: Any) -> Work:
-        return lambda: model.learn(8 * 128, reset_num_timesteps=False)
+        def work() -> None:
+            model.learn(8 * 128, reset_num_timesteps=False)
+
+        return work
 
     ours = learning(MemoryPPO("MlpPolicy", batched_env(config), **shared, **own))
     note = "RepeatPrevious, end to end: 8 environments x 128 steps, batch 128, 10 epochs, two LSTMs of 256"
