@@ -2,8 +2,8 @@
 gates of the GRU and of Elman's network (`cells`, `recurrence`).
 
 One step of an external memory is seventy small operations on a few thousand numbers; torch takes far longer to start
-them than to do them. A kernel does a step in one call, and the step's gradient, derived by hand, in another. It knows no
-episodes and no controller, which are the business of `unroll`: an interface vector and a state go in, the next state
+them than to do them. A kernel does a step in one call, and the step's gradient, derived by hand, in another. It knows
+no episodes and no controller, which are the business of `unroll`: an interface vector and a state go in, the next state
 comes out.
 
     forward(interface, *before)                    -> after, reads
