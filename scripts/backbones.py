@@ -152,7 +152,7 @@ are the package's defaults, but for those that `scripts/backbones.py` names, whi
 these exceptions: {tuned}. The folders hold tables with steps/s and origin, learning curves and every run: {folders}.
 
 What this does not show: which memory is better. The tasks are easy, the budgets are those at which most have learned,
-and a few seeds are few. Steps/s were measured while other programs ran.
+and a few seeds are few. Steps/s were measured while other programs ran, for which some runs were halted too.
 """
 
 
