@@ -11,8 +11,10 @@ import torch
 
 def generator_states() -> dict[str, Any]:
     """Where all generators stand."""
+    version, numbers, spare = random.getstate()
     return {
-        "python": random.getstate(),
+        # As an array: a list of 625 numbers takes a tenth of a small checkpoint's time.
+        "python": (version, np.array(numbers, np.uint32), spare),
         "numpy": np.random.get_state(legacy=False),
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -29,7 +31,8 @@ def set_generator_states(states: dict[str, Any]) -> None:
     place, length = states["numpy"]["state"]["pos"], len(states["numpy"]["state"]["key"])
     if not 0 <= place <= length:
         raise ValueError(f"NumPy's generator must stand from 0 to {length}, got {place}")
-    random.setstate(states["python"])
+    version, numbers, spare = states["python"]
+    random.setstate((version, tuple(map(int, numbers)), spare))
     np.random.set_state(states["numpy"])
     torch.set_rng_state(states["torch"])
     if states["cuda"]:
