@@ -2,8 +2,8 @@
 
     python scripts/checkpoint_cost.py
 
-Trains small runs with a checkpoint every 10 rollouts, and holds the time that was spent on them, and what a thread
-works for them meanwhile, against the time that the training took. Runs go to `runs/checkpoint_cost`, the page to
+Trains small runs with a checkpoint every 10 rollouts, and holds the time that training stood still for them, and what a
+thread works for them meanwhile, against the time that the training took. Runs go to `runs/checkpoint_cost`, the page to
 `results/robustness`: `checkpoints.md` and `checkpoints.csv`.
 """
 
@@ -50,10 +50,11 @@ What does a checkpoint every {rollouts} rollouts cost? `scripts/checkpoint_cost.
 - seeds: 0 to {last_seed}, one a run
 
 How long training stands still for one, until its file has its name, for the last one until the system says that it is
-on the disk; how much the processor works in the thread that sees to that for the others; and the sum of both as a share
-of the time that the training took, with them in it. Medians over {repeats} runs of {total} rollouts, and the range.
-Package defaults where nothing else is said: 16 environments; PPO with rollouts of 128 steps and 10 epochs, A2C with
-rollouts of 16 steps.
+on the disk; how much the processor works in the thread that sees to that for the others; and the time that training
+stood still as a share of all the time that it took, in the last column with the thread's work, as if there were no
+second core for it. Medians over {repeats} runs, and the range; a run has {rollouts} rollouts of PPO for each of
+{checkpoints} checkpoints, or of A2C, whose rollouts are shorter, for each of {a2c_checkpoints}. Package defaults where
+nothing else is said: 16 environments; PPO with rollouts of 128 steps and 10 epochs, A2C with rollouts of 16 steps.
 
 {table}
 
@@ -70,7 +71,11 @@ class Options:
     """Runs of each case."""
 
     checkpoints: int = 5
-    """Checkpoints in a run."""
+    """Checkpoints in a run of PPO; one of A2C has more, for about as many steps."""
+
+    def checkpoints_of(self, algo: str) -> int:
+        """Checkpoints in a run of an algorithm."""
+        return self.checkpoints * N_STEPS["ppo"] // N_STEPS[algo]
 
     folder: Path = Path("results/robustness")
     """Where the page goes."""
@@ -88,8 +93,13 @@ class Cost:
     thread_seconds: tuple[float, ...]
 
     @property
-    def share(self) -> float:
-        """Of the time."""
+    def still(self) -> float:
+        """The share of the time in which training stood still."""
+        return sum(self.seconds) / self.training_seconds
+
+    @property
+    def with_thread(self) -> float:
+        """The same, and the thread's work."""
         return (sum(self.seconds) + sum(self.thread_seconds)) / self.training_seconds
 
 
@@ -112,11 +122,12 @@ def measure(case: str, seed: int, options: Options) -> Cost:
 
     config = CASES[case]
     every = ROLLOUTS * N_STEPS[config.algo] * config.n_envs
-    length = {"timesteps": options.checkpoints * every, "checkpoint_every": every, "eval_episodes": 1}
+    number = options.checkpoints_of(config.algo)
+    length = {"timesteps": number * every, "checkpoint_every": every, "eval_episodes": 1}
     shutil.rmtree(RUNS, ignore_errors=True)
     with patch.object(Checkpoints, "write", timed_write), patch.object(checkpoints, "note_latest", timed_note):
         run = train(replace(config, **length, seed=seed, threads=1, folder=RUNS), bar=False)
-    assert len(seconds) == options.checkpoints
+    assert len(seconds) == number
     size = (RUNS / "checkpoints" / "final.zip").stat().st_size
     return Cost(case, seed, size, run.record["seconds"], tuple(seconds), tuple(thread_seconds))
 
@@ -132,9 +143,10 @@ def row(costs: list[Cost]) -> list[str]:
     return [
         costs[0].case,
         f"{median(cost.bytes for cost in costs) / 2**20:.1f}",
-        spread([1000 * one for cost in costs for one in cost.seconds], ".0f"),
-        spread([1000 * one for cost in costs for one in cost.thread_seconds], ".0f"),
-        spread([cost.share for cost in costs], ".2%"),
+        spread([1000 * one for cost in costs for one in cost.seconds], ".1f"),
+        spread([1000 * one for cost in costs for one in cost.thread_seconds], ".1f"),
+        spread([cost.still for cost in costs], ".2%"),
+        spread([cost.with_thread for cost in costs], ".2%"),
     ]
 
 
@@ -151,14 +163,15 @@ def main() -> None:
         writer = csv.DictWriter(file, list(asdict(costs[0])), lineterminator="\n")
         writer.writeheader()
         writer.writerows(map(asdict, costs))
-    head = ("run", "size (MiB)", "one takes (ms)", "in the thread (ms)", "share of the time")
+    head = ("run", "size (MiB)", "one takes (ms)", "in the thread (ms)", "share of the time", "with the thread's")
     rows = [row([cost for cost in costs if cost.case == case]) for case in CASES]
     page = PAGE.format(
         rollouts=ROLLOUTS,
         origin=origin_list(origin(load_before)),
         last_seed=options.repeats - 1,
         repeats=options.repeats,
-        total=options.checkpoints * ROLLOUTS,
+        checkpoints=options.checkpoints_of("ppo"),
+        a2c_checkpoints=options.checkpoints_of("a2c"),
         table=table(head, rows, words=1),
     )
     (options.folder / "checkpoints.md").write_text(page, encoding="utf-8")

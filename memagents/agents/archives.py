@@ -17,9 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from safetensors.numpy import save as save_arrays
+from safetensors import TensorSpec, serialize
 from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_any_tensors
 from torch import Tensor
 
 from memagents.agents.encoding import Decoder, Encoded, Encoder
@@ -67,11 +66,14 @@ def write_archive(about: dict[str, Any], sections: Mapping[str, Any], classes: M
 
 
 def save_tensors(tensors: Mapping[str, Tensor]) -> bytes:
-    """Tensors as safetensors; by way of NumPy, which takes a fifth of the time, where it has their types."""
-    try:
-        return save_arrays({name: tensor.numpy() for name, tensor in tensors.items()})
-    except TypeError:  # NumPy has no bfloat16
-        return save_any_tensors(dict(tensors))
+    """Contiguous tensors of the CPU as safetensors, whose own `save` takes three times as long for asking more."""
+    return bytes(serialize({name: spec(tensor) for name, tensor in tensors.items()}))
+
+
+def spec(tensor: Tensor) -> TensorSpec:
+    """Where a tensor stands, which must be there while it is written."""
+    kind = str(tensor.dtype).removeprefix("torch.")
+    return TensorSpec(dtype=kind, shape=tensor.shape, data_ptr=tensor.data_ptr(), data_len=tensor.nbytes)
 
 
 @dataclass(frozen=True)

@@ -40,12 +40,24 @@ BUILT: dict[str, tuple[type, tuple[str, ...]]] = {**SPACES, **SCHEDULES}
 
 
 PLAIN = {type(None), bool, int, str}
-"""Types whose values are JSON as they are; so are those of float that are finite."""
+"""Types whose values are JSON as they are; so are floats that are finite, and lists and dicts of all these."""
 
 
 def is_json(value: Any) -> bool:
-    """Whether a value is JSON as it is."""
-    return type(value) in PLAIN or (type(value) is float and math.isfinite(value))
+    """Whether a value is JSON as it is. Most of what files hold are long rows of such values."""
+    kind = type(value)
+    if kind in PLAIN:
+        return True
+    if kind is float:
+        return math.isfinite(value)
+    if kind is list:
+        return all(map(is_json, value))
+    return kind is dict and has_names(value) and all(map(is_json, value.values()))
+
+
+def has_names(value: dict[Any, Any]) -> bool:
+    """Whether the keys of a dict are an object's in JSON, and none is mistaken for a tag."""
+    return TAG not in value and set(map(type, value)) <= {str}
 
 
 class NotPlainError(TypeError):
@@ -140,7 +152,6 @@ class Encoder:
         return {TAG: "tuple", "items": self._encode_items(value, path, names)}
 
     def _encode_items(self, values: Iterable[Any], path: str, names: Iterable[Any]) -> list[Any]:
-        # Most of what files hold are long rows of plain values, for which a call each would take long.
         return [
             value if is_json(value) else self.encode(value, f"{path}.{name}")
             for name, value in zip(names, values, strict=True)
@@ -149,9 +160,7 @@ class Encoder:
     def _encode_dict(self, value: dict[Any, Any], path: str) -> Any:
         if type(value) not in (dict, OrderedDict):
             raise NotPlainError(f"{path} is a {type(value).__name__}")
-        if TAG not in value and set(map(type, value)) <= {str}:
-            if all(map(is_json, value.values())):
-                return value
+        if has_names(value):
             return dict(zip(value, self._encode_items(value.values(), path, value), strict=True))
         pairs = [[self.encode(key, path), self.encode(item, f"{path}.{key}")] for key, item in value.items()]
         return {TAG: "dict", "items": pairs}

@@ -12,7 +12,7 @@ NOT_PERMITTED = 77
 
 
 def test_a_run_on_a_full_disk_says_so_keeps_what_it_has_and_goes_on_when_there_is_room(tmp_path):
-    command = [sys.executable, SCRIPT, "--room", "0", "40", "300", "2000", "--folder", tmp_path]
+    command = [sys.executable, SCRIPT, "--room", "0", "40", "280", "2000", "--folder", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode == NOT_PERMITTED:
         pytest.skip(f"a small file system cannot be mounted: {done.stderr.strip()}")
