@@ -24,9 +24,9 @@ import gymnasium as gym
 import numpy as np
 import torch
 import tyro
+from pages import origin, origin_list, table
 from stable_baselines3.common.env_util import make_vec_env as make_sb3_vec_env
 from stable_baselines3.common.vec_env import VecEnv
-from throughput_page import origin, origin_list, table
 
 from memagents import MemoryPPO, make_vec_env
 from memagents.agents import rollouts

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 import tyro
 from gymnasium import spaces
+from pages import origin, origin_list
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecNormalize
 
 from memagents import MemoryPPO
-from memagents.runs.provenance import provenance
 from memagents.studies.statistics import mean_interval
 
 WANTED = 450
@@ -116,7 +116,6 @@ def report(rows: list[dict[str, Any]], options: Options) -> str:
             f"| {memory} | {scores.mean():.1f} [{bounds}] | {each} | {(scores >= WANTED).sum()} of {len(scores)} |"
         )
     settings = {**SETTINGS, "n_envs": options.n_envs, "hidden_size": options.hidden_size}
-    origin = {**provenance(), "torch_threads": torch.get_num_threads(), "seeds": options.seeds}
     return "\n".join(
         [
             *lines,
@@ -129,7 +128,8 @@ def report(rows: list[dict[str, Any]], options: Options) -> str:
             "",
             "What this does not show: long memory. Two observations are enough to know the velocities.",
             "",
-            *(f"- {name}: {value}" for name, value in origin.items()),
+            origin_list(origin() | {"torch_threads": options.threads}),
+            f"- seeds: {', '.join(map(str, options.seeds))}",
             "",
         ]
     )

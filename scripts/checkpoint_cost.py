@@ -18,7 +18,7 @@ from typing import Any
 from unittest.mock import patch
 
 import tyro
-from throughput_page import origin, origin_list, table
+from pages import origin, origin_list, table
 
 from memagents.runs import checkpoints
 from memagents.runs.checkpoints import Checkpoints

@@ -27,7 +27,8 @@ from pathlib import Path
 
 import torch
 import tyro
-from kills import fingerprint, origin, origin_list
+from kills import fingerprint
+from pages import origin, origin_list
 
 from memagents.agents.serialization import open_archive
 from memagents.cli import main as memagents

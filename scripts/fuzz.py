@@ -21,10 +21,10 @@ from pathlib import Path
 
 import torch
 import tyro
-from fuzz_cases import KINDS, Case, Fuzzer
-from fuzz_entries import Valid, nothing_large
-from fuzz_report import write_report
-from fuzz_watch import memory
+from fuzzing.cases import KINDS, Case, Fuzzer
+from fuzzing.entries import Valid, nothing_large
+from fuzzing.report import write_report
+from fuzzing.watch import memory
 
 import memagents.studies.report  # noqa: F401, brings matplotlib, which makes folders of its own
 

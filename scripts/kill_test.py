@@ -18,7 +18,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import tyro
-from kills import fingerprint, launch, name, newest, origin, origin_list, start_record, wait_for
+from kills import fingerprint, launch, name, newest, start_record, wait_for
+from pages import origin, origin_list
 
 from memagents.runs.checkpoints import newest_checkpoint
 from memagents.runs.config import TrainConfig

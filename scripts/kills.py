@@ -16,7 +16,6 @@ from memagents.agents.serialization import open_archive
 from memagents.runs.config import TrainConfig, short_name
 from memagents.runs.folder import RunFolder
 from memagents.runs.models import load_model
-from memagents.runs.provenance import provenance
 from memagents.runs.results import RunResult
 from memagents.runs.training import resume
 
@@ -82,21 +81,3 @@ def fingerprint(result: RunResult) -> dict[str, str]:
         parts = open_archive(result.model_file).parts
         contents["normalization"] = parts["normalization.json"] + parts["normalization.safetensors"]
     return {what: hashlib.sha256(part).hexdigest()[:16] for what, part in contents.items()}
-
-
-def origin() -> dict:
-    """Command, commit, versions and hardware."""
-    found = provenance()
-    return found | {"command": f"python scripts/{found['command']}"}
-
-
-def origin_list(found: dict) -> str:
-    """Where a page comes from, as a list."""
-    machine = found["hardware"]
-    lines = {
-        "command": f"`{found['command']}`",
-        "commit": f"{found['commit']}{' with changes' if found['modified'] else ''}",
-        "hardware": f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB",
-        "versions": ", ".join(f"{package} {number}" for package, number in found["versions"].items()),
-    }
-    return "\n".join(f"- {what}: {value}" for what, value in lines.items())

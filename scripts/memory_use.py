@@ -22,8 +22,7 @@ from typing import TypeAlias
 import matplotlib
 import numpy as np
 import tyro
-
-from memagents.runs.provenance import provenance
+from pages import origin, origin_list
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -53,10 +52,7 @@ which it answered with exit code {code}. It had written {checkpoints} checkpoint
 slope is that of a line through all that came after the first {warm:g}, by least squares. Steps are those of the last
 checkpoint.
 
-- command: `{command}`
-- commit: {commit}
-- hardware: {hardware}
-- versions: {versions}
+{origin}
 - seed: 0
 
 What this does not show: a GPU's memory, environments in processes of their own, other memories than the LSTM, and
@@ -148,8 +144,6 @@ def write_page(curves: Curves, code: int, options: Options) -> None:
         for name, curve in curves.items():
             writer.writerows([name, f"{seconds:.1f}", int(size)] for seconds, size in curve)
     draw(curves, options.folder / "memory.png")
-    origin = provenance()
-    machine, versions = origin["hardware"], origin["versions"].items()
     page = PAGE.format(
         arguments=" ".join(arguments(options)),
         every=options.every,
@@ -158,10 +152,7 @@ def write_page(curves: Curves, code: int, options: Options) -> None:
         code=code,
         checkpoints=sum(1 for _ in RUNS.rglob("checkpoints/*.zip")),
         rows="\n".join(row(name, curve, options.warm) for name, curve in curves.items()),
-        command=f"python scripts/{origin['command']}",
-        commit=origin["commit"],
-        hardware=f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB",
-        versions=", ".join(f"{package} {number}" for package, number in versions),
+        origin=origin_list(origin()),
     )
     (options.folder / "memory.md").write_text(page, encoding="utf-8")
     print(page)

@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import tyro
-from kills import fingerprint, launch, name, newest, origin, origin_list, start_record, wait_for
+from kills import fingerprint, launch, name, newest, start_record, wait_for
+from pages import origin, origin_list
 
 from memagents.memories.registry import list_memories, memory_options
 from memagents.runs.config import Algorithm, TrainConfig

@@ -1,6 +1,6 @@
 """Is every memory what its name says? The tasks of the papers, and what they report, side by side.
 
-Every experiment of `sequence_tasks_experiments.py` is trained on several seeds. A finished seed is kept in
+Every experiment of `claims/experiments.py` is trained on several seeds. A finished seed is kept in
 `results/sequence_tasks/seeds/<experiment>/seed<k>.json` and not repeated, so this can be interrupted and taken up
 again, on another machine too. The report goes to `results/sequence_tasks/`; what has not been run yet is listed there
 as such.
@@ -16,9 +16,9 @@ from typing import Any
 
 import torch
 import tyro
-from sequence_tasks_claims import Experiment
-from sequence_tasks_experiments import EXPERIMENTS
-from sequence_tasks_report import write_report
+from claims.experiments import EXPERIMENTS
+from claims.marks import Experiment
+from claims.report import write_report
 
 from memagents.runs.folder import write_json
 from memagents.runs.provenance import now, provenance

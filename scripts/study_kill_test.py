@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from kills import fingerprint, newest, origin, origin_list
+from kills import fingerprint, newest
+from pages import origin, origin_list
 
 from memagents.files import read_json
 from memagents.runs.folder import RunFolder

@@ -12,9 +12,10 @@ from typing import Annotated
 
 import torch
 import tyro
-from throughput_page import Study, origin, ratio_table, speed_table, write_csv, write_json, write_readme
-from throughput_programs import ThroughputConfig, make_programs, measure
-from throughput_roofline import roofline, write_roofline
+from pages import origin
+from timing.page import Study, ratio_table, speed_table, write_csv, write_json, write_readme
+from timing.programs import ThroughputConfig, make_programs, measure
+from timing.roofline import roofline, write_roofline
 
 
 def run_study(config: ThroughputConfig) -> Study:

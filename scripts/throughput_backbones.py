@@ -14,11 +14,12 @@ from pathlib import Path
 
 import torch
 import tyro
-from fuzz_watch import PEAK
-from fuzz_watch import memory as resident
-from throughput_page import Study, origin, origin_list, table, write_csv
-from throughput_programs import Measurements, Runner, ThroughputConfig, our_program, report
-from throughput_ratios import Spread, make_speeds, step_calls
+from fuzzing.watch import PEAK
+from fuzzing.watch import memory as resident
+from pages import origin, origin_list, table
+from timing.page import Study, write_csv
+from timing.programs import Measurements, Runner, ThroughputConfig, our_program, report
+from timing.ratios import Spread, make_speeds, step_calls
 
 from memagents.memories.registry import list_memories
 

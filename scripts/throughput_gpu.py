@@ -15,9 +15,9 @@ from typing import NamedTuple, get_args
 
 import torch
 import tyro
-from throughput_page import origin, origin_list, table
-from throughput_programs import Measurement, Program, Runner, ThroughputConfig, our_program, recurrent_ppo, report
-from throughput_ratios import Spread
+from pages import origin, origin_list, table
+from timing.programs import Measurement, Program, Runner, ThroughputConfig, our_program, recurrent_ppo, report
+from timing.ratios import Spread
 
 from memagents.agents.precision import Precision
 from memagents.memories.registry import list_memories, memory_options

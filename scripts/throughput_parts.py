@@ -19,9 +19,9 @@ from unittest.mock import patch
 
 import torch
 import tyro
-from throughput_page import origin, origin_list, table
-from throughput_programs import ThroughputConfig, batched_env, our_program
-from throughput_ratios import Spread
+from pages import origin, origin_list, table
+from timing.programs import ThroughputConfig, batched_env, our_program
+from timing.ratios import Spread
 
 PARTS = {
     "environment": "collection: the step of all environments",

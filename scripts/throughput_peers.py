@@ -6,7 +6,7 @@ r"""Beside what others have written: how much faster is the same work here?
     python scripts/throughput_peers.py --trxl-ppo episodic-transformer-memory-ppo \
         --popjaxrl popjaxrl --popjaxrl-python PYTHON
 
-PYTHON is that of a virtual environment of its own; `throughput_popjaxrl.py` tells what must be in it. Both sides of a
+PYTHON is that of a virtual environment of its own; `timing/popjaxrl.py` tells what must be in it. Both sides of a
 pairing take turns, round by round. Writes `results/throughput/peers.md` and `peers.csv`.
 """
 
@@ -24,12 +24,12 @@ from typing import Any
 import torch
 import tyro
 from gymnasium import spaces
+from pages import origin, origin_list, table
 from sb3_contrib import RecurrentPPO
-from throughput_jax import jax_agent
-from throughput_page import origin, origin_list, table
-from throughput_pairings import Pairing, Work, ratio, take_turns
-from throughput_programs import ThroughputConfig, batched_env, popgym_env
-from throughput_ratios import Spread
+from timing.pairings import Pairing, Work, ratio, take_turns
+from timing.popjaxrl_agent import jax_agent
+from timing.programs import ThroughputConfig, batched_env, popgym_env
+from timing.ratios import Spread
 from torch import Tensor, nn
 
 from memagents import MemoryPPO, make_memory

@@ -17,9 +17,9 @@ import tyro
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
-from throughput_page import origin, origin_list, table
-from throughput_programs import Measurement, Runner, ThroughputConfig, our_program
-from throughput_ratios import Spread
+from pages import origin, origin_list, table
+from timing.programs import Measurement, Runner, ThroughputConfig, our_program
+from timing.ratios import Spread
 
 from memagents.memories.registry import memory_options
 from memagents.studies.curves import COLOURS

@@ -188,12 +188,12 @@ def test_the_fuzzer_tries_every_kind_of_damage_once_and_finds_nothing(tmp_path):
 
 def test_the_fuzzer_notices_errors_of_no_kind_of_ours_and_what_must_not_happen(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(SCRIPTS[0].parent)
-    cases = importlib.import_module("fuzz_cases")
+    cases = importlib.import_module("fuzzing.cases")
     assert cases.is_documented(DamagedFileError("run.json cannot be read: it is empty"))
     with pytest.raises(ValueError, match="invalid literal") as caught:
         int("a number that nobody of ours has looked at")
     assert not cases.is_documented(caught.value)
-    watch = importlib.import_module("fuzz_watch").Watch(tmp_path)
+    watch = importlib.import_module("fuzzing.watch").Watch(tmp_path)
     with watch:
         pickle.loads(pickle.dumps(SCRIPTS[0]))
         (tmp_path / "inside").write_text("allowed")

@@ -25,17 +25,17 @@ def scripts_can_be_imported():
 
 @pytest.fixture(scope="module")
 def experiments():
-    return importlib.import_module("sequence_tasks_experiments")
+    return importlib.import_module("claims.experiments")
 
 
 @pytest.fixture(scope="module")
 def claims():
-    return importlib.import_module("sequence_tasks_claims")
+    return importlib.import_module("claims.marks")
 
 
 @pytest.fixture(scope="module")
 def report():
-    return importlib.import_module("sequence_tasks_report")
+    return importlib.import_module("claims.report")
 
 
 @pytest.fixture(scope="module")

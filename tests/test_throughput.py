@@ -27,12 +27,12 @@ def scripts_can_be_imported():
 
 @pytest.fixture(scope="module")
 def programs():
-    return importlib.import_module("throughput_programs")
+    return importlib.import_module("timing.programs")
 
 
 @pytest.fixture(scope="module")
 def ratios():
-    return importlib.import_module("throughput_ratios")
+    return importlib.import_module("timing.ratios")
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_backbones_are_ranked_by_their_speed_beside_the_lstm_round_by_round(prog
 
 @pytest.fixture(scope="module")
 def roofline():
-    return importlib.import_module("throughput_roofline")
+    return importlib.import_module("timing.roofline")
 
 
 def test_the_work_of_a_product_is_two_operations_for_each_pair_of_numbers_and_all_bytes(roofline):

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from claims.experiments import EXPERIMENTS
+from claims.marks import Experiment, Mark
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
-from sequence_tasks_claims import Experiment, Mark
-from sequence_tasks_experiments import EXPERIMENTS
 
 from memagents.runs.provenance import provenance
 from memagents.studies.curves import COLOURS

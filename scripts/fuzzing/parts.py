@@ -13,7 +13,7 @@ from random import Random
 from typing import TypeAlias
 
 import torch
-from fuzz_trees import TREE_DAMAGES, TreeDamage, as_text
+from fuzzing.trees import TREE_DAMAGES, TreeDamage, as_text
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 

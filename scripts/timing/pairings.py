@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 
-from throughput_ratios import Spread
+from timing.ratios import Spread
 
 Work = Callable[[], float | None]
 """Does something once; gives the seconds if they cannot be taken from outside."""

@@ -15,9 +15,9 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from throughput_page import origin_list, table
-from throughput_programs import Runner, ThroughputConfig, our_program
-from throughput_ratios import Spread
+from pages import origin_list, table
+from timing.programs import Runner, ThroughputConfig, our_program
+from timing.ratios import Spread
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves

@@ -16,12 +16,12 @@ from zlib import crc32
 
 import memagents_envs
 import numpy as np
-from fuzz_configs import BASES, CONFIG_DAMAGES, WORD_DAMAGES, damaged_config, damaged_words
-from fuzz_entries import FILE_ENTRIES, FOLDER_ENTRIES, FindingError, TooLargeError, Valid, command, train_as
-from fuzz_files import RAW, ZIP
-from fuzz_folders import FOLDER_DAMAGES
-from fuzz_parts import MANIFESTS, REHASHED
-from fuzz_watch import Watch
+from fuzzing.configs import BASES, CONFIG_DAMAGES, WORD_DAMAGES, damaged_config, damaged_words
+from fuzzing.entries import FILE_ENTRIES, FOLDER_ENTRIES, FindingError, TooLargeError, Valid, command, train_as
+from fuzzing.files import RAW, ZIP
+from fuzzing.folders import FOLDER_DAMAGES
+from fuzzing.parts import MANIFESTS, REHASHED
+from fuzzing.watch import Watch
 
 import memagents
 from memagents.errors import MemagentsError

@@ -10,7 +10,7 @@ import zlib
 from functools import partial
 from random import Random
 
-from fuzz_parts import PATHS, PICKLE, PICKLES, Damage, Damaged, listed, parts_of, torch_saved, zipped
+from fuzzing.parts import PATHS, PICKLE, PICKLES, Damage, Damaged, listed, parts_of, torch_saved, zipped
 
 from memagents.agents.archives import MANIFEST
 

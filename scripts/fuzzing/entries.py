@@ -12,7 +12,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from fuzz_configs import BASES
+from fuzzing.configs import BASES
 from stable_baselines3.common.logger import Logger
 
 from memagents.agents.policies import MemoryActorCriticPolicy

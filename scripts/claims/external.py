@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sequence_tasks_claims import Experiment, Mark
+from claims.marks import Experiment, Mark
 
 from memagents.sequence_tasks import Curriculum, TrainingSettings
 from memagents.sequence_tasks.training import Schedule

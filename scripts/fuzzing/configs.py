@@ -5,7 +5,7 @@ from dataclasses import asdict, fields
 from random import Random
 from typing import Any, TypeAlias
 
-from fuzz_trees import KEYS, NAMES, NUMBERS, ODD, SIZES, TEXTS, shortened
+from fuzzing.trees import KEYS, NAMES, NUMBERS, ODD, SIZES, TEXTS, shortened
 
 from memagents.encoders.registry import encoder_options
 from memagents.memories.registry import memory_options

@@ -2,18 +2,15 @@
 
 import csv
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import torch
-from throughput_programs import Measurement, Measurements, Program, ThroughputConfig
-from throughput_ratios import Ratio, Speed, Speeds, Spread, make_ratios, make_speeds, step_calls
-
-from memagents.runs.provenance import installed, provenance
+from pages import origin_list, table
+from timing.programs import Measurement, Measurements, Program, ThroughputConfig
+from timing.ratios import Ratio, Speed, Speeds, Spread, make_ratios, make_speeds, step_calls
 
 
 @dataclass(frozen=True)
@@ -32,15 +29,6 @@ class Study:
     @property
     def ratios(self) -> list[Ratio]:
         return make_ratios(self.programs, self.speeds)
-
-
-def origin(load_before: float) -> dict[str, Any]:
-    """Commit, versions, hardware, command, and how busy the machine was."""
-    found = provenance()
-    found["command"] = f"python scripts/{found['command']}"
-    found["versions"]["popgym"] = installed("popgym")
-    load = {"before": round(load_before, 2), "after": round(os.getloadavg()[0], 2)}
-    return found | {"torch_threads": torch.get_num_threads(), "load_average": load}
 
 
 def write_csv(study: Study, path: Path) -> None:
@@ -84,12 +72,6 @@ def every(speeds: Speeds) -> Iterator[Speed]:
         yield from by_env.values()
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int) -> str:
-    """A markdown table whose first columns, as many as `words`, hold words, and the others numbers."""
-    rule = [":--" if column < words else "--:" for column in range(len(header))]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [header, rule, *rows])
-
-
 def speed_table(speeds: Speeds) -> str:
     """Medians and ranges of every program in every environment."""
     header = ["program", "environment", "end to end, steps/s", "update phase, samples/s", "of the time in updates"]
@@ -122,27 +104,6 @@ def ratio_table(ratios: Sequence[Ratio]) -> str:
         for ratio in ratios
     ]
     return table(header, rows, words=5)
-
-
-def hardware_line(machine: dict[str, Any]) -> str:
-    """Processor, cores, memory, and the GPU if there is one."""
-    gpu = f", {machine['gpu']}" if "gpu" in machine else ""
-    return f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB{gpu}"
-
-
-def origin_list(origin: dict[str, Any]) -> str:
-    """Where the numbers come from, as a list."""
-    machine, changed = origin["hardware"], " with changes" if origin["modified"] else ""
-    load = origin["load_average"]
-    lines = {
-        "command": f"`{origin['command']}`",
-        "commit": f"{origin['commit']}{changed}",
-        "hardware": hardware_line(machine),
-        "torch threads": origin["torch_threads"],
-        "load average of the last minute": f"{load['before']} before the first round, {load['after']} after the last",
-        "versions": ", ".join(f"{name} {version}" for name, version in origin["versions"].items()),
-    }
-    return "\n".join(f"- {name}: {value}" for name, value in lines.items())
 
 
 def work_list(config: ThroughputConfig) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import NamedTuple, TypeAlias
 
-from throughput_programs import Measurements, Program
+from timing.programs import Measurements, Program
 
 
 class Spread(NamedTuple):

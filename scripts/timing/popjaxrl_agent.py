@@ -10,7 +10,7 @@ from typing import Any
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import get_flattened_obs_dim
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from throughput_pairings import Pairing, Work
+from timing.pairings import Pairing, Work
 from torch import Tensor, nn
 
 from memagents import MemoryPPO, make_vec_env
@@ -89,7 +89,7 @@ def their_agent(peer: list[str], threads: int, stack: ExitStack) -> Work:
         "VF_COEF": 0.5,
         "MAX_GRAD_NORM": 0.5,
     }
-    script = Path(__file__).with_name("throughput_popjaxrl.py")
+    script = Path(__file__).with_name("popjaxrl.py")
     command = [python, str(script), checkout, json.dumps(settings)]
     one_thread = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"}
     environment = os.environ | ({} if threads > 1 else one_thread)

@@ -8,8 +8,8 @@ from pathlib import Path
 from random import Random
 from typing import TypeAlias
 
-from fuzz_files import RAW
-from fuzz_trees import TREE_DAMAGES, TreeDamage, as_text
+from fuzzing.files import RAW
+from fuzzing.trees import TREE_DAMAGES, TreeDamage, as_text
 
 FolderDamage: TypeAlias = Callable[[Path, Random], str]
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sequence_tasks_claims import CHANCE_MARGIN, Experiment, Mark
+from claims.marks import CHANCE_MARGIN, Experiment, Mark
 
 from memagents.sequence_tasks import Curriculum, TrainingSettings, make_task
 from memagents.sequence_tasks.training import Schedule

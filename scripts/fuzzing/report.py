@@ -4,8 +4,8 @@ import csv
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from fuzz_cases import DAMAGES, MIB, SECONDS, Case
-from kills import origin, origin_list
+from fuzzing.cases import DAMAGES, MIB, SECONDS, Case
+from pages import origin, origin_list
 
 WORKED = ("works", "exit 0")
 TOO_LARGE = "accepted, too large"
