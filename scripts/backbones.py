@@ -87,7 +87,7 @@ TASKS = (
         ),
         wanted=0.9,
         learning_rates={"memn2n": 3e-3, "han": 3e-3},
-        budgets={"han": 1_000_000},
+        budgets={"han": 1_000_000, "memn2n": 600_000, "ntm": 600_000},
     ),
     Task(
         "t_maze_a2c",
