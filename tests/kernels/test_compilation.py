@@ -1,0 +1,38 @@
+"""Machine code is the same whether it was just made or is read from the disk."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+GRADIENTS = """
+import hashlib, sys, torch
+from memagents.memories import make_memory
+torch.manual_seed(0)
+torch.set_num_threads(1)
+digest = hashlib.sha256()
+memory = make_memory(sys.argv[1], input_size=3, hidden_size=8)
+starts = torch.rand(12, 4) < 0.2
+outputs, state = memory(torch.randn(12, 4, 3), starts, memory.initial_state(4))
+outputs.sin().sum().backward()
+for numbers in (outputs, *state, *(weight.grad for weight in memory.parameters())):
+    digest.update(numbers.detach().numpy().tobytes())
+print(digest.hexdigest())
+"""
+
+
+# The DNC's is the largest, of which the copies differed; to compile it anew takes long enough.
+@pytest.mark.parametrize("memory", ["dnc"])
+def test_a_process_that_compiles_computes_what_the_next_one_does(memory, tmp_path):
+    def computed():
+        command = [sys.executable, "-c", GRADIENTS, memory]
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+        return done.stdout
+
+    made = computed()
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nbc")}
+    assert kept
+    assert computed() == made
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nbc")} == kept
