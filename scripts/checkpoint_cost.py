@@ -73,12 +73,12 @@ class Options:
     checkpoints: int = 5
     """Checkpoints in a run of PPO; one of A2C has more, for about as many steps."""
 
+    folder: Path = Path("results/robustness")
+    """Where the page goes."""
+
     def checkpoints_of(self, algo: str) -> int:
         """Checkpoints in a run of an algorithm."""
         return self.checkpoints * N_STEPS["ppo"] // N_STEPS[algo]
-
-    folder: Path = Path("results/robustness")
-    """Where the page goes."""
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,13 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 GRADIENTS = """
-import hashlib, sys, torch
+import hashlib, torch
 from memagents.memories import make_memory
 torch.manual_seed(0)
 torch.set_num_threads(1)
 digest = hashlib.sha256()
-memory = make_memory(sys.argv[1], input_size=3, hidden_size=8)
+memory = make_memory("dnc", input_size=3, hidden_size=8)
 starts = torch.rand(12, 4) < 0.2
 outputs, state = memory(torch.randn(12, 4, 3), starts, memory.initial_state(4))
 outputs.sin().sum().backward()
@@ -22,11 +20,10 @@ print(digest.hexdigest())
 """
 
 
-# The DNC's is the largest, of which the copies differed; to compile it anew takes long enough.
-@pytest.mark.parametrize("memory", ["dnc"])
-def test_a_process_that_compiles_computes_what_the_next_one_does(memory, tmp_path):
+# The DNC's kernels are the largest, of which the copies differed; to compile them anew takes long enough.
+def test_a_process_that_compiles_computes_what_the_next_one_does(tmp_path):
     def computed():
-        command = [sys.executable, "-c", GRADIENTS, memory]
+        command = [sys.executable, "-c", GRADIENTS]
         environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
         return done.stdout
