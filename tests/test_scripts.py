@@ -1,7 +1,6 @@
 """The scripts are read, copied, and imported by worker processes."""
 
 import csv
-import importlib
 import pickle
 import runpy
 import subprocess
@@ -10,9 +9,17 @@ from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
+import backbones
+import demo
+import encoders
+import horizon
+import memory_use
 import numpy as np
 import pytest
+import resume_matrix
 import torch
+from fuzzing.cases import is_documented
+from fuzzing.watch import Watch
 
 from memagents.encoders import list_encoders
 from memagents.errors import DamagedFileError
@@ -29,28 +36,23 @@ SCRIPTS = sorted((Path(__file__).parents[1] / "scripts").glob("*.py"))
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
 def test_importing_a_script_starts_nothing(script, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(script.parent)  # as Python does for the script it is told to run
     runpy.run_path(str(script))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_demo_asks_for_twelve_runs_that_can_be_trained():
-    (demo,) = (script for script in SCRIPTS if script.name == "demo.py")
-    planned = cells(runpy.run_path(str(demo))["STUDY"])
+    planned = cells(demo.STUDY)
     assert len(planned) == 12
     for cell in planned:
         check_config(cell)
 
 
-def test_backbones_are_compared_at_equal_size_and_within_the_budget(monkeypatch):
-    (script,) = (script for script in SCRIPTS if script.name == "backbones.py")
-    monkeypatch.syspath_prepend(script.parent)
-    backbones = runpy.run_path(str(script))
-    (task, *others), options = backbones["TASKS"], backbones["Options"](memories=("lstm", "gru", "none"), seeds=2)
+def test_backbones_are_compared_at_equal_size_and_within_the_budget():
+    (task, *others), options = backbones.TASKS, backbones.Options(memories=("lstm", "gru", "none"), seeds=2)
     for each in (task, *others):
         assert all(each.of(memory).timesteps <= 1_000_000 for memory in list_memories())
         assert {*each.learning_rates, *each.budgets} <= set(list_memories())
-    planned = backbones["cells"](task, options)
+    planned = backbones.cells(task, options)
     assert [(cell.seed, cell.memory) for cell in planned] == [
         (seed, memory) for seed in range(2) for memory in options.memories
     ]
@@ -73,16 +75,9 @@ def test_the_studies_whose_results_are_kept_can_be_run_and_have_seeds_enough():
     assert question.match_parameters is not None
 
 
-@pytest.fixture
-def horizon(monkeypatch):
-    (script,) = (script for script in SCRIPTS if script.name == "horizon.py")
-    monkeypatch.syspath_prepend(script.parent)
-    return importlib.import_module("horizon")
-
-
 @pytest.mark.parametrize("corridor", [10, 1000])
 @pytest.mark.parametrize("name", ["frame_stack", "transformer", "gtrxl", "memn2n", "han", "wavenet", "tcn"])
-def test_memories_in_a_corridor_are_long_enough_to_hold_its_first_step(horizon, name, corridor):
+def test_memories_in_a_corridor_are_long_enough_to_hold_its_first_step(name, corridor):
     options = {**horizon.length(name, corridor + 1), **({} if name == "frame_stack" else {"hidden_size": 8})}
     memory = make_memory(name, input_size=2, **options).double()
     torch.manual_seed(0)
@@ -94,7 +89,7 @@ def test_memories_in_a_corridor_are_long_enough_to_hold_its_first_step(horizon, 
     assert gradient[0].abs().sum() > 0
 
 
-def test_a_memory_that_does_not_solve_a_corridor_is_not_tried_in_a_longer_one(horizon, monkeypatch, tmp_path):
+def test_a_memory_that_does_not_solve_a_corridor_is_not_tried_in_a_longer_one(monkeypatch, tmp_path):
     scores = {"gru": {10: 0.95, 30: 0.89}, "lstm": {10: 0.9, 30: 0.95, 100: 0.5}, "none": {10: 0.5}}
 
     def compare(study):
@@ -128,9 +123,8 @@ def test_a_memory_that_does_not_solve_a_corridor_is_not_tried_in_a_longer_one(ho
     ]
 
 
-def test_every_encoder_is_run_without_a_memory_and_with_one(monkeypatch):
-    (script,) = (script for script in SCRIPTS if script.name == "encoders.py")
-    planned = runpy.run_path(str(script))["cells"]()
+def test_every_encoder_is_run_without_a_memory_and_with_one():
+    planned = encoders.cells()
     assert {(cell.encoder, cell.memory) for cell in planned} == {
         (encoder, memory) for encoder in list_encoders() for memory in ("none", "lstm")
     }
@@ -139,25 +133,21 @@ def test_every_encoder_is_run_without_a_memory_and_with_one(monkeypatch):
         check_config(cell)
 
 
-def test_memory_that_grows_shows_as_a_slope_and_a_difference(monkeypatch):
-    (script,) = (script for script in SCRIPTS if script.name == "memory_use.py")
-    row = runpy.run_path(str(script))["row"]
+def test_memory_that_grows_shows_as_a_slope_and_a_difference():
     minutes = np.arange(0, 60, 0.5)
     leaking = np.stack([60 * minutes, (300 + 0.4 * minutes) * 2**20], axis=1)
-    cells = row("a process", leaking, warm=10).split("|")
+    cells = memory_use.row("a process", leaking, warm=10).split("|")
     assert [cell.strip() for cell in cells[3:7]] == ["305.9", "321.8", "323.8", "+24.00"]
 
 
 def test_a_run_that_is_killed_three_times_is_compared_once(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(SCRIPTS[0].parent)
-    matrix = importlib.import_module("resume_matrix")
     case = ["--memories", "gru", "--algos", "a2c", "--tasks", "CartPole"]
     folders = ["--runs", str(tmp_path / "runs"), "--folder", str(tmp_path)]
-    assert matrix.main([*case, *folders]) == 0
+    assert resume_matrix.main([*case, *folders]) == 0
     with (tmp_path / "resume.csv").open(encoding="utf-8", newline="") as file:
         (row,) = csv.DictReader(file)
     first, second, third = map(int, row["taken_up_at"].split())
-    assert 0 < first < second < third < matrix.SHARED["timesteps"]
+    assert 0 < first < second < third < resume_matrix.SHARED["timesteps"]
     for what in ("parameters", "optimizer", "metrics", "evaluation", "normalization"):
         assert len(row[f"{what}_undisturbed"]) == 16
         assert row[f"{what}_undisturbed"] == row[f"{what}_killed"]
@@ -165,10 +155,10 @@ def test_a_run_that_is_killed_three_times_is_compared_once(tmp_path, monkeypatch
 
     # Once more: nothing is trained, and runs that differ are told apart.
     for work in ("train", "launch"):
-        monkeypatch.setattr(matrix, work, lambda *_, **__: pytest.fail("a finished case was repeated"))
-    assert matrix.main([*case, *folders]) == 0
-    monkeypatch.setattr(matrix, "fingerprint", lambda result: {"parameters": result.folder.name})
-    assert matrix.main([*case, *folders]) == 1
+        monkeypatch.setattr(resume_matrix, work, lambda *_, **__: pytest.fail("a finished case was repeated"))
+    assert resume_matrix.main([*case, *folders]) == 0
+    monkeypatch.setattr(resume_matrix, "fingerprint", lambda result: {"parameters": result.folder.name})
+    assert resume_matrix.main([*case, *folders]) == 1
     assert "| gru | NO |" in (tmp_path / "resume.md").read_text(encoding="utf-8")
 
 
@@ -186,14 +176,12 @@ def test_the_fuzzer_tries_every_kind_of_damage_once_and_finds_nothing(tmp_path):
     assert "finding" not in outcomes
 
 
-def test_the_fuzzer_notices_errors_of_no_kind_of_ours_and_what_must_not_happen(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(SCRIPTS[0].parent)
-    cases = importlib.import_module("fuzzing.cases")
-    assert cases.is_documented(DamagedFileError("run.json cannot be read: it is empty"))
+def test_the_fuzzer_notices_errors_of_no_kind_of_ours_and_what_must_not_happen(tmp_path):
+    assert is_documented(DamagedFileError("run.json cannot be read: it is empty"))
     with pytest.raises(ValueError, match="invalid literal") as caught:
         int("a number that nobody of ours has looked at")
-    assert not cases.is_documented(caught.value)
-    watch = importlib.import_module("fuzzing.watch").Watch(tmp_path)
+    assert not is_documented(caught.value)
+    watch = Watch(tmp_path)
     with watch:
         pickle.loads(pickle.dumps(SCRIPTS[0]))
         (tmp_path / "inside").write_text("allowed")

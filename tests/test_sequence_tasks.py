@@ -2,49 +2,21 @@
 
 import csv
 import dataclasses
-import importlib
 import json
 import math
-from pathlib import Path
 
 import pytest
+import sequence_tasks as script
+from claims import experiments, report
+from claims import marks as claims
 
 from memagents.memories.registry import check_memory_options
 from memagents.sequence_tasks import TrainingSettings, vary_task
 from memagents.sequence_tasks.training import Lessons
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def scripts_can_be_imported():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(SCRIPTS)
-        yield
-
-
-@pytest.fixture(scope="module")
-def experiments():
-    return importlib.import_module("claims.experiments")
-
-
-@pytest.fixture(scope="module")
-def claims():
-    return importlib.import_module("claims.marks")
-
-
-@pytest.fixture(scope="module")
-def report():
-    return importlib.import_module("claims.report")
-
-
-@pytest.fixture(scope="module")
-def script():
-    return importlib.import_module("sequence_tasks")
-
 
 @pytest.fixture
-def tiny(claims, experiments, report, script, monkeypatch):
+def tiny(monkeypatch):
     """Three experiments that take no time, in place of the real ones."""
     settings = TrainingSettings(batch_size=4, steps=2, evaluate_every=1, eval_sequences=8)
     first = claims.Experiment(
@@ -68,7 +40,7 @@ def tiny(claims, experiments, report, script, monkeypatch):
     return chosen
 
 
-def test_every_experiment_can_be_run(experiments):
+def test_every_experiment_can_be_run():
     for name, experiment in experiments.EXPERIMENTS.items():
         assert experiment.name == name
         task = experiment.make_task()
@@ -81,7 +53,7 @@ def test_every_experiment_can_be_run(experiments):
         json.dumps(experiment.definition(), allow_nan=False)
 
 
-def test_experiments_of_a_panel_have_the_same_task_and_one_control_without_a_memory(experiments):
+def test_experiments_of_a_panel_have_the_same_task_and_one_control_without_a_memory():
     panels = {}
     for experiment in experiments.EXPERIMENTS.values():
         panels.setdefault(experiment.panel, []).append(experiment)
@@ -90,21 +62,21 @@ def test_experiments_of_a_panel_have_the_same_task_and_one_control_without_a_mem
         assert [each.memory for each in panel].count("none") == 1
 
 
-def test_a_control_has_to_be_as_bad_as_a_guess(experiments):
+def test_a_control_has_to_be_as_bad_as_a_guess():
     control = experiments.EXPERIMENTS["copy-memory/none"]
     (mark,) = control.marks
     assert mark.relation == ">="
     assert mark.value == pytest.approx(0.97 * 0.020387, rel=1e-4)
 
 
-def test_a_mark_holds_up_to_its_bound_and_never_for_what_is_not_a_number(claims):
+def test_a_mark_holds_up_to_its_bound_and_never_for_what_is_not_a_number():
     most, least = claims.Mark("loss", "<=", 0.5), claims.Mark("loss", ">=", 0.5)
     assert [most.holds(score) for score in (0.4, 0.5, 0.6, math.nan)] == [True, True, False, False]
     assert [least.holds(score) for score in (0.4, 0.5, 0.6, math.nan)] == [False, True, True, False]
     assert str(claims.Mark("loss", "<=", 0.05, within=10_000)) == "loss <= 0.05 within 10,000 sequences"
 
 
-def test_finished_seeds_are_kept_and_not_run_again(tiny, script, tmp_path, monkeypatch, capsys):
+def test_finished_seeds_are_kept_and_not_run_again(tiny, tmp_path, monkeypatch, capsys):
     jobs = [script.Job(experiment, seed, tmp_path) for experiment in tiny.values() for seed in range(experiment.seeds)]
     for job in jobs[:-1]:
         script.run(job)
@@ -121,7 +93,7 @@ def test_finished_seeds_are_kept_and_not_run_again(tiny, script, tmp_path, monke
     assert "4 of 5 seeds are finished already" in capsys.readouterr().err
 
 
-def test_a_seed_is_run_in_a_process_of_its_own_and_a_failure_stops_no_other(tiny, script, tmp_path, capsys):
+def test_a_seed_is_run_in_a_process_of_its_own_and_a_failure_stops_no_other(tiny, tmp_path, capsys):
     broken = dataclasses.replace(tiny["copy/lstm"], memory_options={"hidden_size": 0})
     # The processes import the script anew: its constants, and so the 10,000 sequences, are the real ones there.
     control = tiny["copy/none"]
@@ -133,7 +105,7 @@ def test_a_seed_is_run_in_a_process_of_its_own_and_a_failure_stops_no_other(tiny
     assert script.Job(broken, 0, tmp_path).result() is None
 
 
-def test_a_seed_gives_the_same_result_twice(tiny, script, tmp_path):
+def test_a_seed_gives_the_same_result_twice(tiny, tmp_path):
     found = []
     for folder in ("first", "second"):
         job = script.Job(tiny["copy/gru"], 1, tmp_path / folder)
@@ -143,7 +115,7 @@ def test_a_seed_gives_the_same_result_twice(tiny, script, tmp_path):
     assert set(found[0]) == {"", "longer"}
 
 
-def test_a_seed_of_another_definition_is_not_taken_for_this_one(tiny, script, tmp_path):
+def test_a_seed_of_another_definition_is_not_taken_for_this_one(tiny, tmp_path):
     job = script.Job(tiny["copy/lstm"], 0, tmp_path)
     script.run(job)
     claimed = dataclasses.replace(job.experiment, published="something else", marks=tiny["copy/gru"].marks)
@@ -153,7 +125,7 @@ def test_a_seed_of_another_definition_is_not_taken_for_this_one(tiny, script, tm
         dataclasses.replace(job, experiment=larger).result()
 
 
-def test_a_seed_that_was_kept_before_a_setting_was_there_had_its_default(tiny, script, tmp_path):
+def test_a_seed_that_was_kept_before_a_setting_was_there_had_its_default(tiny, tmp_path):
     job = script.Job(tiny["copy/lstm"], 0, tmp_path)
     script.run(job)
     kept = json.loads(job.file.read_text(encoding="utf-8"))
@@ -165,7 +137,7 @@ def test_a_seed_that_was_kept_before_a_setting_was_there_had_its_default(tiny, s
         dataclasses.replace(job, experiment=dataclasses.replace(job.experiment, settings=falling)).result()
 
 
-def test_first_seeds_come_first_and_only_what_is_asked_for(tiny, script):
+def test_first_seeds_come_first_and_only_what_is_asked_for(tiny):
     def order(**options):
         return [(job.experiment.name, job.seed) for job in script.choose(script.Options(**options))]
 
@@ -181,7 +153,7 @@ def test_first_seeds_come_first_and_only_what_is_asked_for(tiny, script):
         script.choose(script.Options(seeds=0))
 
 
-def test_the_report_tells_what_was_run_and_what_was_not(tiny, script, tmp_path):
+def test_the_report_tells_what_was_run_and_what_was_not(tiny, tmp_path):
     runs, folder = tmp_path / "runs", tmp_path / "report"
     for seed in range(3):
         script.run(script.Job(tiny["copy/gru"], seed, runs))
@@ -212,7 +184,7 @@ def test_the_report_tells_what_was_run_and_what_was_not(tiny, script, tmp_path):
     assert (folder / "curves.png").stat().st_size > 10_000
 
 
-def test_a_bound_within_so_many_sequences_is_met_by_the_first_evaluation_that_holds(claims, report):
+def test_a_bound_within_so_many_sequences_is_met_by_the_first_evaluation_that_holds():
     curve = [{"sequences": number, "loss": loss} for number, loss in ((0, 9.0), (100, 0.4), (200, 0.6), (300, 0.1))]
     mark = claims.Mark("loss", "<=", 0.5, within=150)
     assert report.first_met(mark, {"curve": curve}) == 100
@@ -221,7 +193,7 @@ def test_a_bound_within_so_many_sequences_is_met_by_the_first_evaluation_that_ho
     assert not report.meets(dataclasses.replace(mark, value=0.05), {"curve": curve})
 
 
-def test_an_experiment_beats_another_if_each_seed_is_better_than_each_of_its(tiny, report):
+def test_an_experiment_beats_another_if_each_seed_is_better_than_each_of_its(tiny):
     def seeds(*losses):
         return [{"scores": {"": {"loss": loss}}} for loss in losses]
 

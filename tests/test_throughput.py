@@ -1,44 +1,29 @@
 """scripts/throughput.py on tiny sizes: what it measures, compares and writes."""
 
 import csv
-import importlib
 import itertools
 import json
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+import throughput
+import throughput_backbones as backbones
+import throughput_parts as parts
+import throughput_scaling as scaling
 import torch
+from timing import programs, ratios, roofline
 
 from memagents.memories import make_memory
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
 TINY = ["--memories", "gru", "--repeats", "2", "--rollouts", "1", "--n-envs", "2", "--n-steps", "16"]
 TINY += ["--batch-size", "16", "--n-epochs", "2", "--hidden-size", "4", "--head-size", "4"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def scripts_can_be_imported():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(SCRIPTS)
-        yield
-
-
-@pytest.fixture(scope="module")
-def programs():
-    return importlib.import_module("timing.programs")
-
-
-@pytest.fixture(scope="module")
-def ratios():
-    return importlib.import_module("timing.ratios")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("throughput")
-    importlib.import_module("throughput").main([*TINY, "--folder", str(folder)])
+    throughput.main([*TINY, "--folder", str(folder)])
     return folder
 
 
@@ -80,16 +65,16 @@ def test_the_page_says_what_was_run_and_what_it_does_not_show(folder):
     assert "'shared_lstm': True, 'enable_critic_lstm': False" in page
 
 
-def fake(programs, number, program, env, seconds):
+def fake(number, program, env, seconds):
     return programs.Measurement(number, program, env, 100, 400, seconds, seconds, seconds / 2, None)
 
 
-def test_ratios_are_taken_round_by_round_in_the_environment_that_suits_each(programs, ratios):
-    pair = [replace(program, name=name) for program, name in two_programs(programs)]
+def test_ratios_are_taken_round_by_round_in_the_environment_that_suits_each():
+    pair = [replace(program, name=name) for program, name in two_programs()]
     seconds = {("ours", "batched"): (1.0, 4.0, 1.0), ("ours", "popgym"): (9.0, 9.0, 9.0)}
     seconds |= {("peer", "batched"): (3.0, 16.0, 3.0), ("peer", "popgym"): (2.0, 12.0, 2.0)}
-    rounds = [fake(programs, 0, *key, 1e9) for key in seconds]
-    rounds += [fake(programs, i + 1, *key, times[i]) for i in range(3) for key, times in seconds.items()]
+    rounds = [fake(0, *key, 1e9) for key in seconds]
+    rounds += [fake(i + 1, *key, times[i]) for i in range(3) for key, times in seconds.items()]
     by_pairing = {ratio.pairing: ratio for ratio in ratios.make_ratios(pair, ratios.make_speeds(rounds))}
 
     best = by_pairing["each with its fastest environment"]
@@ -99,12 +84,12 @@ def test_ratios_are_taken_round_by_round_in_the_environment_that_suits_each(prog
     assert by_pairing["all batched"].steps == (3.0, 3.0, 4.0)
 
 
-def two_programs(programs):
+def two_programs():
     config = programs.ThroughputConfig(memories=("lstm",))
     return zip((programs.our_program(config, "lstm"), programs.recurrent_ppo(config)), ("ours", "peer"), strict=True)
 
 
-def test_calls_of_step_are_counted_in_updates_and_not_while_acting(programs):
+def test_calls_of_step_are_counted_in_updates_and_not_while_acting():
     config = programs.ThroughputConfig(n_envs=2, n_steps=16, batch_size=16, n_epochs=2, rollouts=1, hidden_size=4)
     runner = programs.Runner(programs.our_program(config, "rnn"), "batched", config)
     memory = runner.model.policy.memory
@@ -112,23 +97,22 @@ def test_calls_of_step_are_counted_in_updates_and_not_while_acting(programs):
     assert runner.run(0).step_calls == 2 * 2 * 16  # epochs x minibatches x steps
 
 
-def test_a_memory_without_a_size_is_measured_too(programs):
+def test_a_memory_without_a_size_is_measured_too():
     config = programs.ThroughputConfig(memories=("none",))
     assert programs.our_program(config, "none").arguments["memory_kwargs"] == {}
 
 
-def test_no_rounds_at_all_are_refused(programs):
+def test_no_rounds_at_all_are_refused():
     with pytest.raises(ValueError, match="repeats must be at least 1, got 0"):
         programs.ThroughputConfig(repeats=0)
 
 
-def test_backbones_are_ranked_by_their_speed_beside_the_lstm_round_by_round(programs):
-    backbones = importlib.import_module("throughput_backbones")
+def test_backbones_are_ranked_by_their_speed_beside_the_lstm_round_by_round():
     config = programs.ThroughputConfig(n_envs=2, n_steps=16, batch_size=16, n_epochs=2, rollouts=1, hidden_size=4)
     runners = {name: programs.Runner(programs.our_program(config, name), "batched", config) for name in ("lstm", "rnn")}
     seconds = {"lstm": (2.0, 20.0, 3.0), "rnn": (1.0, 5.0, 2.0)}
     rounds = [
-        replace(fake(programs, i, f"MemoryPPO {name}", "batched", times[i]), step_calls=i)
+        replace(fake(i, f"MemoryPPO {name}", "batched", times[i]), step_calls=i)
         for name, times in seconds.items()
         for i in range(3)
     ]
@@ -139,12 +123,7 @@ def test_backbones_are_ranked_by_their_speed_beside_the_lstm_round_by_round(prog
     assert "| 1.00 (1.00 to 1.00) |" in second
 
 
-@pytest.fixture(scope="module")
-def roofline():
-    return importlib.import_module("timing.roofline")
-
-
-def test_the_work_of_a_product_is_two_operations_for_each_pair_of_numbers_and_all_bytes(roofline):
+def test_the_work_of_a_product_is_two_operations_for_each_pair_of_numbers_and_all_bytes():
     left, right = torch.rand(2, 3), torch.rand(3, 5)
     with roofline.Work() as work:
         left @ right
@@ -153,12 +132,12 @@ def test_the_work_of_a_product_is_two_operations_for_each_pair_of_numbers_and_al
     assert work.bytes == 4 * (2 * 3 + 3 * 5 + 2 * 5)
 
 
-def test_an_expanded_array_is_as_large_as_what_it_is_expanded_from(roofline):
+def test_an_expanded_array_is_as_large_as_what_it_is_expanded_from():
     assert roofline.size(torch.rand(1, 3).expand(100, 3)) == 4 * 3
 
 
 @pytest.mark.parametrize(("name", "gates"), [("rnn", 1), ("gru", 3)])
-def test_the_work_of_a_recurrent_memory_is_that_of_its_products_forward_and_back(roofline, name, gates):
+def test_the_work_of_a_recurrent_memory_is_that_of_its_products_forward_and_back(name, gates):
     inputs_size, hidden_size, num_steps, num_rows = 3, 8, 6, 2
     memory = make_memory(name, input_size=inputs_size, hidden_size=hidden_size)
     inputs, starts = torch.rand(num_steps, num_rows, inputs_size), torch.zeros(num_steps, num_rows, dtype=torch.bool)
@@ -171,8 +150,8 @@ def test_the_work_of_a_recurrent_memory_is_that_of_its_products_forward_and_back
     assert work.flops == 2 * num_steps * num_rows * (2 * (from_input + from_hidden) + from_hidden)
 
 
-def test_the_roofline_names_the_shares_of_what_the_machine_can_do(roofline, tmp_path):
-    importlib.import_module("throughput").main([*TINY, "--roofline", "--folder", str(tmp_path)])
+def test_the_roofline_names_the_shares_of_what_the_machine_can_do(tmp_path):
+    throughput.main([*TINY, "--roofline", "--folder", str(tmp_path)])
     with (tmp_path / "roofline.csv").open(encoding="utf-8", newline="") as file:
         rounds = [{name: float(x) for name, x in row.items() if name != "program"} for row in csv.DictReader(file)]
     assert [done["round"] for done in rounds] == [1, 2]
@@ -185,7 +164,6 @@ def test_the_roofline_names_the_shares_of_what_the_machine_can_do(roofline, tmp_
 
 
 def test_scaling_changes_one_size_at_a_time_and_says_whose_samples_cost_more_in_longer_sequences(tmp_path, monkeypatch):
-    scaling = importlib.import_module("throughput_scaling")
     monkeypatch.setattr(scaling, "AXES", {"n_envs": (8, 16), "n_steps": (8, 16, 32), "hidden_size": (4, 8)})
     monkeypatch.setattr(scaling, "MIDDLE", {"n_envs": 8, "n_steps": 8, "hidden_size": 4})
     monkeypatch.setattr("sys.argv", ["scaling", "--memories", "gru", "--repeats", "1", "--folder", str(tmp_path)])
@@ -209,12 +187,7 @@ def test_scaling_changes_one_size_at_a_time_and_says_whose_samples_cost_more_in_
     assert runner.model.policy.memory.output_size == 4
 
 
-@pytest.fixture(scope="module")
-def parts():
-    return importlib.import_module("throughput_parts")
-
-
-def test_time_in_a_part_inside_another_counts_for_the_inner_one_alone(parts, monkeypatch):
+def test_time_in_a_part_inside_another_counts_for_the_inner_one_alone(monkeypatch):
     clock = iter([0, 1, 3, 6, 10, 15])
     monkeypatch.setattr(parts, "perf_counter", lambda: next(clock))
     watch = parts.Stopwatch()
@@ -227,7 +200,7 @@ def test_time_in_a_part_inside_another_counts_for_the_inner_one_alone(parts, mon
     assert watch.seconds == {"outer": 1 + 4 + 6, "inner": 2 + 5, "turned": 3}
 
 
-def test_the_parts_are_all_of_the_time_that_learning_takes(parts, programs, monkeypatch):
+def test_the_parts_are_all_of_the_time_that_learning_takes(monkeypatch):
     ticks = itertools.count()
     monkeypatch.setattr(parts, "perf_counter", lambda: next(ticks))
     config = programs.ThroughputConfig(n_envs=2, n_steps=16, batch_size=16, n_epochs=2, rollouts=1)
@@ -237,7 +210,7 @@ def test_the_parts_are_all_of_the_time_that_learning_takes(parts, programs, monk
     assert parts.seconds(done) == next(ticks) - 1
 
 
-def test_the_page_of_parts_shows_shares_of_the_whole(parts, tmp_path):
+def test_the_page_of_parts_shows_shares_of_the_whole(tmp_path):
     sizes = {"n_envs": 2, "n_steps": 16, "batch_size": 16, "n_epochs": 1}
     parts.main(["--memories", "lstm", "--repeats", "1", "--folder", str(tmp_path)], **sizes)
     with (tmp_path / "parts.csv").open(encoding="utf-8", newline="") as file:

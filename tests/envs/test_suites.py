@@ -1,7 +1,6 @@
 """Other people's environments, where they are installed."""
 
 import importlib
-import runpy
 import sys
 import tomllib
 from pathlib import Path
@@ -13,11 +12,11 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 from memagents_envs.suites import SUITES
 from memagents_envs.wrappers import TupleToDict
+from suites import try_out
 
 from memagents import make_vec_env
 
 ROOT = Path(__file__).parents[2]
-try_out = runpy.run_path(str(ROOT / "scripts" / "suites.py"))["try_out"]
 
 WHOLE = ("popgym", "bsuite")
 """Suites whose episodes are played to their end; others are slow, and cut after 20 steps."""
