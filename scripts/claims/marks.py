@@ -98,5 +98,4 @@ def control(experiment: Experiment) -> Experiment:
         settings=replace(settings, goal_loss=None, goal_error=None, curriculum=None, minutes=5.0),
         published="control: no better than a guess",
         marks=(Mark("loss", ">=", CHANCE_MARGIN * task.chance.loss),),
-        seeds=1,
     )
