@@ -166,7 +166,7 @@ def test_advantages_equal_their_definition(algorithm, gae_lambda):
 def test_the_same_seed_twice_gives_identical_parameters(algorithm, memory):
     def train():
         env = make_vec_env("memagents_envs:MemAgents/TMaze-v0", 4, seed=3)
-        return algorithm("MlpPolicy", env, n_steps=16, memory=memory, memory_kwargs=small(memory), seed=3).learn(256)
+        return algorithm("MlpPolicy", env, n_steps=16, memory=memory, memory_kwargs=small(memory), seed=3).learn(128)
 
     first, second = (model.policy.parameters_to_vector() for model in (train(), train()))
     assert np.array_equal(first, second)

@@ -37,7 +37,7 @@ def batches(draw: st.DrawFn) -> tuple[int, int, Tensor, int]:
     return num_steps, num_rows, starts, seed
 
 
-laws = settings(max_examples=40, deadline=None, derandomize=True)
+laws = settings(max_examples=24, deadline=None, derandomize=True)
 
 
 def variants(name: str) -> list[dict[str, Any]]:
