@@ -5,7 +5,6 @@ from dataclasses import replace
 from claims.marks import Experiment, Mark
 
 from memagents.sequence_tasks import Curriculum, TrainingSettings
-from memagents.sequence_tasks.training import Schedule
 
 # Graves, Wayne, Danihelka 2014: 128 slots of 20 numbers. Their RMSProp, one sequence an update, learns as fast and then
 # leaps about; gradients kept short and a learning rate that falls keep what was learned.
@@ -127,14 +126,7 @@ LSTM_ONE_SHOT = replace(
 )
 
 
-def stories(
-    supporting_facts: int,
-    max_sentences: int,
-    wanted: float,
-    published: float,
-    schedule: Schedule = "constant",
-    seeds: int = 3,
-) -> Experiment:
+def stories(supporting_facts: int, max_sentences: int, wanted: float, published: float) -> Experiment:
     """A memory network on one of the first three bAbI-like tasks."""
     return Experiment(
         name=f"stories-{supporting_facts}/memn2n",
@@ -144,7 +136,6 @@ def stories(
         memory_options={"hidden_size": 64, "memory_size": max_sentences, "num_hops": 3},
         settings=TrainingSettings(
             learning_rate=2e-3,
-            schedule=schedule,
             clip_norm=40.0,
             batch_size=64,
             steps=15_000,
@@ -157,11 +148,26 @@ def stories(
         published=f"{published} % wrong in bAbI task {supporting_facts} with 10,000 stories (MemN2N; table 2 of "
         "Henaff et al. 2017, arXiv:1612.03969)",
         marks=(Mark("error", "<=", wanted),),
-        seeds=seeds,
     )
 
 
-STORIES = (stories(1, 10, 0.01, 0.0), stories(2, 16, 0.03, 0.3), stories(3, 20, 0.05, 2.1, "linear", seeds=1))
+THREE_FACTS = stories(3, 20, 0.05, 2.1)
+STORIES = (
+    stories(1, 10, 0.01, 0.0),
+    stories(2, 16, 0.03, 0.3),
+    replace(
+        THREE_FACTS,
+        settings=replace(
+            THREE_FACTS.settings,
+            schedule="linear",
+            minutes=60.0,
+            curriculum=Curriculum("max_sentences", start=4, factor=1.3, below=0.3),
+        ),
+        seeds=1,
+        tried="where stories grow only once the loss is half as large, they never grow to their length, and 13.9 % are "
+        "wrong in the end; with a constant learning rate too, 15.6 %.",
+    ),
+)
 
 KVMEMNN_RECALL = Experiment(
     name="multi-query-recall/kvmemnn",
