@@ -74,7 +74,7 @@ def cells() -> list[TrainConfig]:
             memory=memory,
             seed=seed,
             n_envs=32,
-            timesteps=80_000,
+            timesteps=120_000,
             threads=1,
             folder=FOLDER / f"{encoder}-{memory}-seed{seed}",
         )
