@@ -33,7 +33,8 @@ def tiny(monkeypatch):
         seeds=3,
     )
     second = dataclasses.replace(first, name="copy/lstm", memory="lstm", marks=(), beats=None, seeds=1)
-    chosen = {each.name: each for each in (first, second, claims.control(first))}
+    control = dataclasses.replace(claims.control(first), seeds=1)
+    chosen = {each.name: each for each in (first, second, control)}
     for module in (experiments, report, script):
         monkeypatch.setattr(module, "EXPERIMENTS", chosen)
     monkeypatch.setattr(script, "FINAL_SEQUENCES", 8)
