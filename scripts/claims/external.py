@@ -111,8 +111,8 @@ MANN_ONE_SHOT = Experiment(
     marks=(Mark("error", "<=", 0.2, test="2nd sight"), Mark("error", "<=", 0.05, test="10th sight")),
     beats="one-shot/lstm",
     seeds=1,
-    tried="the error was still falling when the time was up. Episodes that grow from two samples a class lead astray "
-    "(one head, 64 slots): which label is left is learned, and where samples were seen is not.",
+    tried="the error was still falling when the time was up. Episodes that grow from two samples a class lead astray: "
+    "with one head, 64 slots and 91,000 of them, 56 % are wrong at first sight, less than by a guess, and 80 % at tenth.",
 )
 LSTM_ONE_SHOT = replace(
     MANN_ONE_SHOT,
@@ -162,11 +162,11 @@ STORIES = (
             THREE_FACTS.settings,
             schedule="linear",
             minutes=60.0,
-            curriculum=Curriculum("max_sentences", start=4, factor=1.3, below=0.3),
+            curriculum=replace(THREE_FACTS.settings.curriculum, below=0.3),
         ),
         seeds=1,
-        tried="where stories grow only once the loss is half as large, they never grow to their length, and 13.9 % are "
-        "wrong in the end; with a constant learning rate too, 15.6 %.",
+        tried="where stories grow only once the loss is half as large, training ends at half the loss of whole stories, "
+        "so it had shorter ones, and 13.9 % are wrong; with a constant learning rate too, 15.6 %.",
     ),
 )
 
