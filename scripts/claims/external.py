@@ -111,8 +111,9 @@ MANN_ONE_SHOT = Experiment(
     marks=(Mark("error", "<=", 0.2, test="2nd sight"), Mark("error", "<=", 0.05, test="10th sight")),
     beats="one-shot/lstm",
     seeds=1,
-    tried="the error was still falling when the time was up. Episodes that grow from two samples a class lead astray: "
-    "with one head, 64 slots and 91,000 of them, 56 % are wrong at first sight, less than by a guess, and 80 % at tenth.",
+    tried="the error was still falling when the time was up. Episodes that grow from two samples a class lead "
+    "astray: after 91,000 of them, with one head and 64 slots, 56 % are wrong at first sight, less than by a guess, "
+    "and 80 % at tenth.",
 )
 LSTM_ONE_SHOT = replace(
     MANN_ONE_SHOT,
@@ -165,8 +166,8 @@ STORIES = (
             curriculum=replace(THREE_FACTS.settings.curriculum, below=0.3),
         ),
         seeds=1,
-        tried="where stories grow only once the loss is half as large, training ends at half the loss of whole stories, "
-        "so it had shorter ones, and 13.9 % are wrong; with a constant learning rate too, 15.6 %.",
+        tried="where stories grow only once the loss is half as large, training ends at half the loss of whole "
+        "stories, so it had shorter ones, and 13.9 % are wrong; with a constant learning rate too, 15.6 %.",
     ),
 )
 
