@@ -190,8 +190,8 @@ def kill_some(
 
 
 def own(driver: subprocess.Popen) -> list[int]:
-    """The processes that the study's own process has started, and that are at a run."""
-    return sorted(pid for pid in training("killed") if parent(pid) == driver.pid)
+    """The processes of the study that are at a run: copies of one that its own process has started."""
+    return sorted(pid for pid in training("killed") if parent(parent(pid)) == driver.pid)
 
 
 def lose_a_node() -> str:

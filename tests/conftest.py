@@ -12,8 +12,8 @@ import torch
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
 
-# Workers of environments start from a process that has imported this already, instead of importing it once each.
-multiprocessing.set_forkserver_preload(["memagents.agents.guarded_vec_envs"])
+# Processes of environments begin as those of studies do, as copies of one that has imported all that they need.
+multiprocessing.set_forkserver_preload(["memagents.runs.training", "torch._dynamo"])
 
 
 @pytest.fixture

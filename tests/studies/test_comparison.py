@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from memagents.runs import models
+from memagents.runs.config import TrainConfig
+from memagents.studies.backends.local import in_processes
 from memagents.studies.comparison import CompareConfig, Study, cells, compare
 
 TINY = {
@@ -37,6 +39,18 @@ class Dying(SingleTMaze):
 
 gymnasium.register("IllFated/Failing-v0", Failing)
 gymnasium.register("IllFated/Dying-v0", Dying)
+"""
+
+TELLING = """
+import os
+import gymnasium
+from memagents_envs import SingleTMaze
+
+class Telling(SingleTMaze):
+    def reset(self, *, seed=None, options=None):
+        raise RuntimeError(f"said {os.environ['SAID']}")
+
+gymnasium.register("Telling-v0", Telling)
 """
 
 
@@ -144,3 +158,16 @@ def test_runs_in_worker_processes_give_the_same_results(done_by_workers, study):
     (here,) = compare(CompareConfig(**TINY | {"memory": ("gru",), "threads": 1, "folder": study})).runs
     assert here.evaluation == there.evaluation
     assert here.curve() == there.curve()
+
+
+def test_worker_processes_have_the_environment_variables_of_now_not_of_when_the_first_one_was_started(
+    tmp_path, monkeypatch
+):
+    """They are copies of one process, which is kept."""
+    (tmp_path / "telling.py").write_text(TELLING)
+    monkeypatch.syspath_prepend(tmp_path)
+    asked = {"env": "telling:Telling-v0", "env_kwargs": {}, "n_envs": 1, "timesteps": 16}
+    for said in ("once", "twice"):
+        monkeypatch.setenv("SAID", said)
+        ((_, failure),) = in_processes([TrainConfig(**asked, folder=tmp_path / said)], jobs=1)
+        assert f"RuntimeError: said {said}" in failure

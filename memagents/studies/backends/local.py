@@ -18,8 +18,13 @@ from memagents.runs.provenance import usable_cores
 from memagents.runs.signals import StoppedError, stopping_at_once
 from memagents.studies.backends.cells import SECONDS_TO_END, Backend, Outcome, attempt
 
-# A forked copy of a process in which torch has computed can hang; a fresh interpreter cannot.
-SPAWN = multiprocessing.get_context("spawn")
+# A copy of a process in which torch has computed can hang. These are copies of one that has imported what a run needs
+# and computed nothing, and so begin at once, where a new interpreter first imports for seconds. Windows has no copies.
+if sys.platform == "win32":
+    CONTEXT = multiprocessing.get_context("spawn")
+else:
+    CONTEXT = multiprocessing.get_context("forkserver")
+PRELOADED = ["memagents.runs.training", "torch._dynamo"]  # torch's first optimizer imports the second
 
 
 def local(jobs: int) -> Backend:
@@ -75,8 +80,9 @@ class Worker:
 
     def __init__(self, cell: TrainConfig, threads: int) -> None:
         self.cell, self.died = cell, False
-        self.reply, sender = SPAWN.Pipe(duplex=False)
-        self._process = SPAWN.Process(target=work, args=(cell, threads, sender))
+        self.reply, sender = CONTEXT.Pipe(duplex=False)
+        CONTEXT.set_forkserver_preload(PRELOADED)
+        self._process = CONTEXT.Process(target=work, args=(cell, threads, dict(os.environ), sender))
         self._process.start()
         # With our copy closed, the pipe ends when the process does, however it ends.
         sender.close()
@@ -103,8 +109,9 @@ class Worker:
         self._process.join()
 
 
-def work(cell: TrainConfig, threads: int, sender: Connection) -> None:
+def work(cell: TrainConfig, threads: int, environment: dict[str, str], sender: Connection) -> None:
     """What a process does: trains, and says why if it could not."""
+    os.environ.update(environment)  # of the study; the process that was copied has that of when it was started
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=end_after, args=(parent,), daemon=True).start()
