@@ -11,5 +11,6 @@ comes out.
 
 A state has the fields of the memory's own, in their order, without the controller's; the words read, `reads`, only come
 out. `d_x` is the gradient of the loss with regard to x. Each row of a batch is a loop of its own over slots and words,
-as the papers write it; `memories/` has the equations, and the steps that kernels are tested against.
+as the papers write it, and several threads take rows each (`threads`). `memories/` has the equations, and the steps
+that kernels are tested against.
 """

@@ -21,7 +21,7 @@ def compiled(function: FunctionT) -> FunctionT:
     would differ by rounding, and a run that is taken up again would leave its way.
     """
     function = inspect.unwrap(function)  # from checks of shapes, which cannot be compiled
-    compile_it: Any = partial(numba.njit, fastmath=REORDERED, error_model="numpy", forceinline=True)
+    compile_it: Any = partial(numba.njit, fastmath=REORDERED, error_model="numpy", forceinline=True, nogil=True)
     try:
         machine_code: FunctionT = compile_it(function, cache=True)
     except RuntimeError:  # there is no folder to keep it in: it is compiled in every process

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from memagents.kernels import controllers
+from memagents.kernels.threads import in_threads, parts_of
 
 Arrays: TypeAlias = tuple[np.ndarray, ...]
 
@@ -57,6 +58,15 @@ def unroll(
     return hidden, reads, tuple(last)
 
 
+class Part(NamedTuple):
+    """Some rows of a batch: where their episodes start, and their states before and after every step."""
+
+    rows: slice
+    starts: np.ndarray
+    before: list[Arrays]
+    after: list[Arrays]
+
+
 class _Unroll(torch.autograd.Function):
     """Its gradient is written by hand: that of every weight is one product over all steps."""
 
@@ -77,47 +87,65 @@ class _Unroll(torch.autograd.Function):
         past = from_inputs.new_empty(num_steps, num_rows, from_past.shape[1])
         hidden = from_inputs.new_empty(num_steps, num_rows, to_interface.shape[1])
         interface = from_inputs.new_empty(num_steps, num_rows, len(bias))
-        starts, first, now = episodes[0].numpy(), arrays(episodes[1]), arrays(state)
-        begins: list[bool] = episodes[0].any(1).tolist()
-        before, after = [], []
-        for t, (added, heard, gate, h, told) in enumerate(
-            zip(from_inputs, past, gates, hidden, interface, strict=True)
-        ):
-            if begins[t]:
-                now = tuple(restarted(field, one, starts[t]) for field, one in zip(now, first, strict=True))
-            before.append(now)
-            remember(heard.numpy(), now)
-            torch.addmm(added, heard, from_past.t(), out=gate)
-            h.numpy()[:], cell = controllers.FORWARD[controller](gate.numpy(), now[1])
-            torch.addmm(bias, h, to_interface.t(), out=told)
-            now = h.numpy(), cell, *kernel.forward(told.numpy(), *now[2:-1])
-            after.append(now)
+        reads = from_inputs.new_empty(num_steps, *state[-1].shape)
+        starts, first, begin = episodes[0].numpy(), arrays(episodes[1]), arrays(state)
+
+        def advance(rows: slice) -> Part:
+            part = Part(rows, starts[:, rows], [], [])
+            now, anew = (tuple(field[rows] for field in each) for each in (begin, first))
+            each_step = (each[:, rows] for each in (from_inputs, past, gates, hidden, interface, reads))
+            for starting, (added, heard, gate, h, told, read) in zip(
+                part.starts, zip(*each_step, strict=True), strict=True
+            ):
+                if starting.any():
+                    now = tuple(restarted(field, one, starting) for field, one in zip(now, anew, strict=True))
+                part.before.append(now)
+                remember(heard.numpy(), now)
+                torch.addmm(added, heard, from_past.t(), out=gate)
+                h.numpy()[:], cell = controllers.FORWARD[controller](gate.numpy(), now[1])
+                torch.addmm(bias, h, to_interface.t(), out=told)
+                now = h.numpy(), cell, *kernel.forward(told.numpy(), *now[2:-1])
+                read.numpy()[:] = now[-1]
+                part.after.append(now)
+            return part
+
+        parts = in_threads(advance, parts_of(num_rows, num_steps))
         ctx.save_for_backward(from_past, to_interface, past, gates, hidden, interface)
-        ctx.kernel, ctx.controller, ctx.starts, ctx.before, ctx.after = kernel, controller, starts, before, after
-        reads = np.stack([state[-1] for state in after])
-        return hidden, *(torch.from_numpy(field) for field in (reads, *(field.copy() for field in now)))
+        ctx.kernel, ctx.controller, ctx.parts = kernel, controller, parts
+        return hidden, reads, *joined(part.after[-1] for part in parts)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_hidden: Tensor, d_reads: Tensor, *d_last: Tensor) -> tuple[Tensor | None, ...]:
         from_past, to_interface, past, gates, hidden, interface = ctx.saved_tensors
         d_gates, d_interface, d_past = (torch.empty_like(each) for each in (gates, interface, past))
-        d_words, begins, d_now = d_reads.contiguous().numpy(), ctx.starts.any(1), arrays(d_last)
-        for t in reversed(range(len(gates))):
-            before, after = ctx.before[t], ctx.after[t]
-            d_after = *d_now[2:-1], d_now[-1] + d_words[t]
-            told, *d_external = ctx.kernel.backward(interface[t].numpy(), *before[2:-1], after[2:], d_after)
-            d_interface[t].numpy()[:] = told
-            d_h = torch.addmm(d_hidden[t], d_interface[t], to_interface).add_(torch.from_numpy(d_now[0]))
-            cells = before[1], after[1], d_h.numpy(), d_now[1]
-            d_cell = controllers.BACKWARD[ctx.controller](gates[t].numpy(), *cells, d_gates[t].numpy())
-            torch.mm(d_gates[t], from_past, out=d_past[t])
-            d_now = remembered(d_past[t].numpy(), before, (d_cell, *d_external))
-            if begins[t]:
-                d_now = tuple(restarted(field, np.zeros_like(field), ctx.starts[t]) for field in d_now)
+        d_words, d_end = d_reads.contiguous().numpy(), arrays(d_last)
+
+        def retreat(part: Part) -> Arrays:
+            d_now = tuple(field[part.rows] for field in d_end)
+            for t in reversed(range(len(gates))):
+                now, before, after = (t, part.rows), part.before[t], part.after[t]
+                d_after = *d_now[2:-1], d_now[-1] + d_words[now]
+                told, *d_external = ctx.kernel.backward(interface[now].numpy(), *before[2:-1], after[2:], d_after)
+                d_interface[now].numpy()[:] = told
+                d_h = torch.addmm(d_hidden[now], d_interface[now], to_interface).add_(torch.from_numpy(d_now[0]))
+                cells = before[1], after[1], d_h.numpy(), d_now[1]
+                d_cell = controllers.BACKWARD[ctx.controller](gates[now].numpy(), *cells, d_gates[now].numpy())
+                torch.mm(d_gates[now], from_past, out=d_past[now])
+                d_now = remembered(d_past[now].numpy(), before, (d_cell, *d_external))
+                if part.starts[t].any():
+                    d_now = tuple(restarted(field, np.zeros_like(field), part.starts[t]) for field in d_now)
+            return d_now
+
+        d_begin = joined(in_threads(retreat, ctx.parts))
         d_told, told_by = d_interface.flatten(0, 1), hidden.flatten(0, 1)
         d_weights = d_gates.flatten(0, 1).t() @ past.flatten(0, 1), d_told.t() @ told_by, d_told.sum(0)
-        return None, None, None, d_gates, *d_weights, *map(torch.from_numpy, d_now)
+        return None, None, None, d_gates, *d_weights, *d_begin
+
+
+def joined(parts: Iterable[Arrays]) -> tuple[Tensor, ...]:
+    """The fields of a state, with the rows of all parts."""
+    return tuple(torch.from_numpy(np.concatenate(field)) for field in zip(*parts, strict=True))
 
 
 def arrays(fields: Iterable[Tensor]) -> Arrays:

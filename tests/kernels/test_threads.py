@@ -1,0 +1,88 @@
+"""Rows in several threads: the same numbers, and nothing of torch's settings changed."""
+
+import threading
+
+import pytest
+import torch
+
+from memagents.kernels.threads import FEWEST_ROWS, FEWEST_STEPS, in_threads, parts_of
+from memagents.memories import make_memory
+
+MANY = FEWEST_ROWS * 3 + 1
+
+
+@pytest.fixture
+def three_threads():
+    """As many as torch may use."""
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(1)
+
+
+def everything_of(memory, inputs, starts):
+    """Outputs, last state and all gradients of a random loss."""
+    torch.manual_seed(1)
+    state = memory.initial_state(inputs.shape[1])
+    outputs, last = memory(inputs, starts, state)
+    loss = sum((told * torch.randn_like(told)).sum() for told in (outputs, *last))
+    return outputs, last, torch.autograd.grad(loss, [inputs, *memory.parameters()])
+
+
+@pytest.mark.parametrize("name", ["ntm", "dnc", "mann"])
+def test_rows_in_three_threads_come_to_the_same_as_in_one(name, three_threads):
+    torch.manual_seed(0)
+    memory = make_memory(name, input_size=3, hidden_size=4, memory_size=5, word_size=3).double()
+    inputs = torch.randn(FEWEST_STEPS, MANY, 3, dtype=torch.float64, requires_grad=True)
+    starts = torch.rand(FEWEST_STEPS, MANY) < 0.2
+    assert len(parts_of(MANY, FEWEST_STEPS)) == 3
+    of_three = everything_of(memory, inputs, starts)
+    torch.set_num_threads(1)
+    torch.testing.assert_close(of_three, everything_of(memory, inputs, starts), atol=1e-12, rtol=1e-12)
+
+
+def test_what_is_inferred_in_threads_can_be_used_without_gradients_alone(three_threads):
+    memory = make_memory("mann", input_size=3, hidden_size=4, memory_size=5, word_size=3)
+    with torch.inference_mode():
+        outputs, _ = memory(
+            torch.randn(FEWEST_STEPS, MANY, 3),
+            torch.zeros(FEWEST_STEPS, MANY, dtype=torch.bool),
+            memory.initial_state(MANY),
+        )
+    assert outputs.is_inference()
+
+
+@pytest.mark.parametrize(
+    ("num_rows", "num_steps", "sizes"),
+    [
+        (MANY, FEWEST_STEPS, [8, 8, 9]),
+        (MANY, FEWEST_STEPS - 1, [MANY]),  # too short
+        (2 * FEWEST_ROWS, FEWEST_STEPS, [FEWEST_ROWS] * 2),
+        (FEWEST_ROWS, FEWEST_STEPS, [FEWEST_ROWS]),
+        (0, FEWEST_STEPS, [0]),
+    ],
+)
+def test_every_row_is_in_one_part(num_rows, num_steps, sizes, three_threads):
+    parts = [range(num_rows)[part] for part in parts_of(num_rows, num_steps)]
+    assert [len(part) for part in parts] == sizes
+    assert [row for part in parts for row in part] == list(range(num_rows))
+
+
+def test_every_part_has_a_thread_that_computes_alone_and_torch_may_use_as_many_as_before(three_threads):
+    together = threading.Barrier(3, timeout=60)
+
+    def work(part):
+        together.wait()  # which three threads at once come through, and fewer never
+        return part, torch.get_num_threads(), torch.is_grad_enabled()
+
+    assert in_threads(work, [5, 6, 7]) == [(5, 1, False), (6, 1, False), (7, 1, False)]
+    seen = []
+    new = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+    new.start()
+    new.join()
+    assert seen == [torch.get_num_threads()] == [3]
+
+
+def test_an_error_in_a_thread_is_raised(three_threads):
+    with pytest.raises(ZeroDivisionError):
+        in_threads(lambda part: 1 // part, [1, 0])
+    assert torch.get_num_threads() == 3
