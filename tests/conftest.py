@@ -16,9 +16,15 @@ os.environ["OMP_NUM_THREADS"] = "1"
 multiprocessing.set_forkserver_preload(["memagents.runs.training", "torch._dynamo"])
 
 
-@pytest.fixture
-def unchecked() -> Iterator[None]:
-    """Annotations are not checked, as in production: for tests of what a user's wrong argument is answered with."""
+def without_checks() -> Iterator[None]:
+    """Annotations are not checked, as in production."""
+    before = jaxtyping.config.jaxtyping_disable
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
-    jaxtyping.config.update("jaxtyping_disable", False)
+    jaxtyping.config.update("jaxtyping_disable", before)
+
+
+# For what a user's wrong argument is answered with; and, for whole files, where agents train at length whose parts are
+# checked in their own tests: the checks would take longer than the training.
+unchecked = pytest.fixture(without_checks, name="unchecked")
+unchecked_file = pytest.fixture(without_checks, name="unchecked_file", scope="module")

@@ -165,7 +165,7 @@ def test_a_model_of_any_spaces_is_loaded_without_a_pickle(algorithm, observation
 
 @algorithms
 @memories
-def test_what_any_memory_holds_and_its_optimizer_come_back(algorithm, memory, tmp_path):
+def test_any_memory_what_it_holds_and_its_optimizer_come_back(algorithm, memory, tmp_path, unchecked):
     options = {"memory": memory, "memory_kwargs": small(memory), "critic_memory": "separate"}
     once = {"n_epochs": 1} if algorithm is MemoryPPO else {}
     model = algorithm("MlpPolicy", random_vec_env(2), n_steps=8, **options, **once).learn(16)
@@ -180,6 +180,12 @@ def test_what_any_memory_holds_and_its_optimizer_come_back(algorithm, memory, tm
     for part, field in (("actor", old) for old in model._last_state.actor._fields):
         assert torch.equal(getattr(getattr(model._last_state, part), field), getattr(loaded._last_state.actor, field))
     assert type(loaded._last_state.critic) is type(model._last_state.critic)
+    observations = np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)
+    (expected, remembered), (action, state) = (
+        each.predict(observations, deterministic=True) for each in (model, loaded)
+    )
+    assert np.array_equal(action, expected)
+    assert all(np.array_equal(old, new) for old, new in zip(remembered, state, strict=True))
 
 
 def test_hyperparameters_schedules_and_episode_statistics_come_back(tmp_path):

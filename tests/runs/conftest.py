@@ -32,6 +32,11 @@ TINY = {
 }
 
 
+@pytest.fixture(autouse=True, scope="module")
+def as_in_production(unchecked_file: None) -> None:
+    """Without checks of shapes."""
+
+
 @pytest.fixture
 def tiny(tmp_path: Path) -> Callable[..., TrainConfig]:
     """Makes tiny configurations, with changes."""

@@ -15,6 +15,11 @@ from memagents.runs.results import RunResult
 MakeRun = Callable[..., RunResult]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def as_in_production(unchecked_file: None) -> None:
+    """Without checks of shapes."""
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Chromium]:
     program = find()
