@@ -26,7 +26,7 @@ from memagents.studies.statistics import mean_interval
 FOLDER = Path("results/encoders")
 IMAGES = ("cnn", "neocognitron")
 SIZES = {"neocognitron": {"num_planes": 8}}
-"""Smaller than by default, where an hour of each run would not be enough."""
+"""Smaller than by default, with which a run takes several times as long."""
 
 MEMORIES = ("none", "lstm")
 SEEDS = range(3)

@@ -18,12 +18,13 @@ from memagents.runs.folder import RunFolder
 from memagents.runs.models import load_model
 from memagents.runs.results import RunResult
 from memagents.runs.training import resume
+from memagents.studies.backends.local import PRELOADED
 
 TIMING = ("time/fps", "time/time_elapsed")
 
 # Its processes are copies of one that has imported all they need and computed nothing: they begin at once.
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["memagents.runs.training", "memagents_envs", "popgym", "torch._dynamo"])
+CONTEXT.set_forkserver_preload([*PRELOADED, "memagents_envs", "popgym"])
 
 
 def name(config: TrainConfig) -> str:

@@ -13,6 +13,7 @@ torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
 
 # Processes of environments begin as those of studies do, as copies of one that has imported all that they need.
+# (Their list is not imported here: of what is imported before the checks are switched on, nothing is checked.)
 multiprocessing.set_forkserver_preload(["memagents.runs.training", "torch._dynamo"])
 
 

@@ -166,7 +166,7 @@ def test_worker_processes_have_the_environment_variables_of_now_not_of_when_the_
     """They are copies of one process, which is kept."""
     (tmp_path / "telling.py").write_text(TELLING)
     monkeypatch.syspath_prepend(tmp_path)
-    asked = {"env": "telling:Telling-v0", "env_kwargs": {}, "n_envs": 1, "timesteps": 16}
+    asked = {"env": "telling:Telling-v0", "n_envs": 1, "timesteps": 16}
     for said in ("once", "twice"):
         monkeypatch.setenv("SAID", said)
         ((_, failure),) = in_processes([TrainConfig(**asked, folder=tmp_path / said)], jobs=1)

@@ -43,6 +43,7 @@ def in_processes(cells: Sequence[TrainConfig], jobs: int) -> Iterator[Outcome]:
 
     A process that dies takes only its own run with it, which is taken up once more.
     """
+    CONTEXT.set_forkserver_preload(PRELOADED)
     threads = max(1, usable_cores() // jobs)
     waiting, retried = deque(cells), set()
     running: dict[Connection, Worker] = {}
@@ -81,7 +82,6 @@ class Worker:
     def __init__(self, cell: TrainConfig, threads: int) -> None:
         self.cell, self.died = cell, False
         self.reply, sender = CONTEXT.Pipe(duplex=False)
-        CONTEXT.set_forkserver_preload(PRELOADED)
         self._process = CONTEXT.Process(target=work, args=(cell, threads, dict(os.environ), sender))
         self._process.start()
         # With our copy closed, the pipe ends when the process does, however it ends.
