@@ -18,6 +18,7 @@ from memagents.agents.boundaries import Boundary
 from memagents.agents.buffers import SequenceBuffer
 from memagents.agents.encoding import like
 from memagents.agents.finite_updates import check_returns, refuse_non_finite_updates
+from memagents.agents.heap import keep_freed_memory
 from memagents.agents.policies import (
     CriticMemory,
     MemoryActorCriticCnnPolicy,
@@ -69,6 +70,7 @@ class MemoryMixin(SavingMixin):
 
     def _setup_model(self) -> None:
         """Builds buffer and policy, each with the arguments of ours that it takes."""
+        keep_freed_memory()
         check_subclass("rollout_buffer_class", self.rollout_buffer_class or SequenceBuffer, SequenceBuffer)
         self.rollout_buffer_class = self.rollout_buffer_class or SequenceBuffer
         policy_kwargs, buffer_kwargs = self.policy_kwargs, self.rollout_buffer_kwargs

@@ -1,5 +1,5 @@
-"""Steps of memories in loops over numbers, compiled by Numba: the addressing of the NTM, the DNC and the MANN, and the
-gates of the GRU and of Elman's network (`cells`, `recurrence`).
+"""Steps of memories in loops over numbers, compiled by Numba: the addressing of the NTM, the DNC and the MANN, and
+LSTM, GRU and Elman's network from the first step to the last (`cells`, `recurrence`).
 
 One step of an external memory is seventy small operations on a few thousand numbers; torch takes far longer to start
 them than to do them. A kernel does a step in one call, and the step's gradient, derived by hand, in another. It knows

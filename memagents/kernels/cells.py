@@ -1,20 +1,17 @@
 """One step of a recurrent network for many rows, after its matrix products, and the step's gradient.
 
-    forward(told, heard, before, after)
-    backward(gates, heard, before, d_after, d_before, d_told, d_heard)
+`told` is what the inputs tell every gate, `heard` what the hidden vector does; where a gate but adds the two up, `told`
+is the sum. A step leaves in `told` what the gates let through, which its gradient takes as `gates`, and writes the
+hidden vector `after` it. A gradient finds in `d_hidden` that of the hidden vector after the step, and leaves there that
+of the vector before it, except by way of what was heard of it; `d_told` and `d_heard` are written.
 
-`told` is what the inputs tell every gate, `heard` what the hidden vector does; where a gate but adds the two up, they
-are one array that holds the sum. `forward` leaves in `told` what the gates let through, which `backward` takes as
-`gates`, and writes the hidden vector `after` the step. The gradient of that vector is the sum of `d_after`, what the
-loss has to say of it, and `d_before`, what the steps that follow have. `backward` leaves in `d_before` the gradient of
-the vector before the step, except by way of what was heard of it.
-
-The equations are in the memories' files. Axes: N rows, H features of the hidden vector, G gates.
+The equations are in the memories' files. Axes: N rows, H features of the hidden vector, G gates, C features of the cell
+(H in an LSTM, else none).
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
+import numpy as np
 from jaxtyping import Float
 
 from memagents.kernels.activations import sigmoid_, tanh_
@@ -23,6 +20,103 @@ from memagents.kernels.parts import Array
 
 Gates: TypeAlias = Float[Array, "N GH"]
 Hidden: TypeAlias = Float[Array, "N H"]
+Cells: TypeAlias = Float[Array, "N C"]
+
+LSTM, GRU, TANH, RELU = range(4)
+
+KINDS: Final = {"lstm": LSTM, "gru": GRU, "rnn_tanh": TANH, "rnn_relu": RELU}
+"""By the names of torch's own."""
+
+HEARS_APART: Final = "gru"
+"""Where what is heard is kept apart from what is told."""
+
+HAS_CELL: Final = "lstm"
+
+
+@compiled
+def forward(
+    kind: int, told: Gates, heard: Gates, before: Hidden, cell_before: Cells, after: Hidden, cell: Cells
+) -> None:
+    """A step of any of them."""
+    if kind == LSTM:
+        lstm(told, cell_before, after, cell)
+    elif kind == GRU:
+        gru(told, heard, before, after)
+    elif kind == TANH:
+        elman(told, after)
+    else:
+        rectified(told, after)
+
+
+@compiled
+def backward(
+    kind: int,
+    gates: Gates,
+    heard: Gates,
+    before: Hidden,
+    cell_before: Cells,
+    cell: Cells,
+    d_hidden: Hidden,
+    d_cell: Cells,
+    d_told: Gates,
+    d_heard: Gates,
+) -> None:
+    """The gradient of a step of any of them."""
+    if kind == LSTM:
+        lstm_backward(gates, cell_before, cell, d_hidden, d_cell, d_told)
+    elif kind == GRU:
+        gru_backward(gates, heard, before, d_hidden, d_told, d_heard)
+    elif kind == TANH:
+        elman_backward(gates, d_hidden, d_told)
+    else:
+        rectified_backward(gates, d_hidden, d_told)
+
+
+@compiled
+def lstm(gates: Gates, cell_before: Hidden, after: Hidden, cell: Hidden) -> None:
+    """Gates: input, forget, content, output."""
+    size = after.shape[1]
+    for n in range(len(gates)):
+        sigmoid_(gates[n, : 2 * size])
+        tanh_(gates[n, 2 * size : 3 * size])
+        sigmoid_(gates[n, 3 * size :])
+        admit, forget = gates[n, :size], gates[n, size : 2 * size]
+        content, show = gates[n, 2 * size : 3 * size], gates[n, 3 * size :]
+        was, now, shown = cell_before[n], cell[n], after[n]
+        for h in range(size):
+            now[h] = forget[h] * was[h] + admit[h] * content[h]
+            shown[h] = now[h]
+        tanh_(shown)
+        for h in range(size):
+            shown[h] *= show[h]
+
+
+@compiled
+def lstm_backward(
+    gates: Gates, cell_before: Hidden, cell: Hidden, d_hidden: Hidden, d_cell: Hidden, d_gates: Gates
+) -> None:
+    """The gradient of `lstm`. `d_cell` is that of the cell after the step, and becomes that of the cell before it."""
+    size = cell.shape[1]
+    one, bounded = gates.dtype.type(1), np.empty_like(cell[:1])[0]
+    for n in range(len(gates)):
+        admit, forget = gates[n, :size], gates[n, size : 2 * size]
+        content, show = gates[n, 2 * size : 3 * size], gates[n, 3 * size :]
+        d_admit, d_forget = d_gates[n, :size], d_gates[n, size : 2 * size]
+        d_content, d_show = d_gates[n, 2 * size : 3 * size], d_gates[n, 3 * size :]
+        was, now, d_shown, d_now = cell_before[n], cell[n], d_hidden[n], d_cell[n]
+        for h in range(size):
+            bounded[h] = now[h]
+        tanh_(bounded)
+        for h in range(size):
+            d_now[h] += d_shown[h] * show[h] * (one - bounded[h] * bounded[h])
+            d_show[h] = d_shown[h] * bounded[h] * show[h] * (one - show[h])
+            d_shown[h] = 0
+        for h in range(size):
+            d_admit[h] = d_now[h] * content[h] * admit[h] * (one - admit[h])
+            d_content[h] = d_now[h] * admit[h] * (one - content[h] * content[h])
+        for h in range(size):
+            d_forget[h] = d_now[h] * was[h] * forget[h] * (one - forget[h])
+            d_now[h] *= forget[h]
 
 
 @compiled
@@ -45,9 +139,7 @@ def gru(told: Gates, heard: Gates, before: Hidden, after: Hidden) -> None:
 
 
 @compiled
-def gru_backward(
-    gates: Gates, heard: Gates, before: Hidden, d_after: Hidden, d_before: Hidden, d_told: Gates, d_heard: Gates
-) -> None:
+def gru_backward(gates: Gates, heard: Gates, before: Hidden, d_hidden: Hidden, d_told: Gates, d_heard: Gates) -> None:
     """The gradient of `gru`."""
     size = before.shape[1]
     one = gates.dtype.type(1)
@@ -55,12 +147,11 @@ def gru_backward(
         reset, update = gates[n, :size], gates[n, size : 2 * size]
         content, asked = gates[n, 2 * size :], heard[n, 2 * size :]
         d_reset, d_update, d_content = d_told[n, :size], d_told[n, size : 2 * size], d_told[n, 2 * size :]
-        was, d_hidden, d_was, d_asked = before[n], d_after[n], d_before[n], d_heard[n, 2 * size :]
+        was, d, d_asked = before[n], d_hidden[n], d_heard[n, 2 * size :]
         for h in range(size):
-            d = d_hidden[h] + d_was[h]
-            d_was[h] = d * update[h]
-            d_update[h] = d * (was[h] - content[h]) * update[h] * (one - update[h])
-            d_content[h] = d * (one - update[h]) * (one - content[h] * content[h])
+            d_update[h] = d[h] * (was[h] - content[h]) * update[h] * (one - update[h])
+            d_content[h] = d[h] * (one - update[h]) * (one - content[h] * content[h])
+            d[h] *= update[h]
         for h in range(size):
             d_asked[h] = d_content[h] * reset[h]
             d_reset[h] = d_content[h] * asked[h] * reset[h] * (one - reset[h])
@@ -70,28 +161,28 @@ def gru_backward(
 
 
 @compiled
-def elman(told: Gates, heard: Gates, before: Hidden, after: Hidden) -> None:
+def elman(told: Gates, after: Hidden) -> None:
     """The hidden vector is the tanh of what it is told."""
     for n in range(len(told)):
-        tanh_(told[n])
-        after[n][:] = told[n]
+        now, hidden = told[n], after[n]
+        tanh_(now)
+        for h in range(len(now)):
+            hidden[h] = now[h]
 
 
 @compiled
-def elman_backward(
-    gates: Gates, heard: Gates, before: Hidden, d_after: Hidden, d_before: Hidden, d_told: Gates, d_heard: Gates
-) -> None:
+def elman_backward(gates: Gates, d_hidden: Hidden, d_told: Gates) -> None:
     """The gradient of `elman`."""
     one = gates.dtype.type(1)
     for n in range(len(gates)):
-        hidden, d_hidden, d_was, d_now = gates[n], d_after[n], d_before[n], d_told[n]
+        hidden, d, d_now = gates[n], d_hidden[n], d_told[n]
         for h in range(len(hidden)):
-            d_now[h] = (d_hidden[h] + d_was[h]) * (one - hidden[h] * hidden[h])
-            d_was[h] = 0
+            d_now[h] = d[h] * (one - hidden[h] * hidden[h])
+            d[h] = 0
 
 
 @compiled
-def rectified(told: Gates, heard: Gates, before: Hidden, after: Hidden) -> None:
+def rectified(told: Gates, after: Hidden) -> None:
     """The hidden vector is what it is told, where that is above zero."""
     for n in range(len(told)):
         now, hidden = told[n], after[n]
@@ -102,29 +193,11 @@ def rectified(told: Gates, heard: Gates, before: Hidden, after: Hidden) -> None:
 
 
 @compiled
-def rectified_backward(
-    gates: Gates, heard: Gates, before: Hidden, d_after: Hidden, d_before: Hidden, d_told: Gates, d_heard: Gates
-) -> None:
+def rectified_backward(gates: Gates, d_hidden: Hidden, d_told: Gates) -> None:
     """The gradient of `rectified`."""
     zero = gates.dtype.type(0)
     for n in range(len(gates)):
-        hidden, d_hidden, d_was, d_now = gates[n], d_after[n], d_before[n], d_told[n]
+        hidden, d, d_now = gates[n], d_hidden[n], d_told[n]
         for h in range(len(hidden)):
-            d_now[h] = d_hidden[h] + d_was[h] if hidden[h] > 0 else zero
-            d_was[h] = 0
-
-
-class Cell(NamedTuple):
-    """A step and its gradient, and whether what is heard is kept apart from what is told."""
-
-    forward: Callable[..., Any]
-    backward: Callable[..., Any]
-    hears_apart: bool = False
-
-
-CELLS = {
-    "gru": Cell(gru, gru_backward, hears_apart=True),
-    "rnn_tanh": Cell(elman, elman_backward),
-    "rnn_relu": Cell(rectified, rectified_backward),
-}
-"""By the names of torch's own."""
+            d_now[h] = d[h] if hidden[h] > 0 else zero
+            d[h] = 0

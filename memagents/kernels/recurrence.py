@@ -1,92 +1,174 @@
 """A recurrent network over packed segments, by kernels.
 
-What the inputs add is one product for all steps, and so is the gradient of every weight. What is left to the loop is
-one product with what was remembered, and one call of the cell's kernel.
+What the inputs add is one product for all steps, and so is the gradient of every weight. What is left to a step is one
+product with what was remembered, and the cell's gates. Each thread takes some segments from their first step to their
+last.
 
-Axes: P places of the packed layout (`ops/packed.py`), N segments, D features of an input, H of the hidden vector, G
-gates.
+Axes: P places of the packed layout (`ops/packed.py`), N segments, T steps, D features of an input, H of the hidden
+vector, C of the cell (H in an LSTM, else none), G gates.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from memagents.kernels.cells import CELLS
+from memagents.kernels import cells
+from memagents.kernels.compilation import compiled
+from memagents.kernels.parts import Array
+from memagents.kernels.products import add_product, can_multiply, set_threads
+from memagents.kernels.threads import in_threads, parts_of
+from memagents.kernels.unroll import can_work_with
+
+
+def can_unroll(inputs: Tensor) -> bool:
+    """Whether `unroll_cell` can."""
+    return can_multiply and can_work_with(inputs)
 
 
 def unroll_cell(
-    cell: str,
-    inputs: Float[Tensor, "P D"],
-    begin: Float[Tensor, "N H"],
-    weights: list[Tensor],
-    sizes: list[int],
-) -> Float[Tensor, "P H"]:
-    """The hidden vector after every step, each made of the one before it in its segment.
+    kind: str, inputs: Float[Tensor, "P D"], begin: list[Float[Tensor, "N H"]], weights: list[Tensor], sizes: list[int]
+) -> tuple[Float[Tensor, "P H"], Float[Tensor, "P C"]]:
+    """The hidden vector and the cell after every step, each made of those before it in its segment.
 
     Args:
-        cell: its name in `cells`.
+        kind: the name of the network in `cells`.
         inputs: packed.
-        begin: the hidden vector before each segment.
+        begin: the hidden vector before each segment, and an LSTM's cell.
         weights: from the input `[GH, D]`, from the hidden vector `[GH, H]`, and their biases `[GH]`.
         sizes: segments that have a first element, a second one, and so on.
     """
-    hidden: Tensor = _Unroll.apply(cell, sizes, inputs, begin, *weights)  # type: ignore[no-untyped-call]
-    return hidden
+    hidden, cell = begin if kind == cells.HAS_CELL else (*begin, begin[0][:, :0])
+    after: tuple[Tensor, Tensor] = _Unroll.apply(kind, sizes, inputs, hidden, cell, *weights)  # type: ignore[no-untyped-call]
+    return after
+
+
+@compiled
+def advance(
+    kind: int,
+    told: Float[Array, "P GH"],
+    heard: Float[Array, "P GH"],
+    before: Float[Array, "P H"],
+    cell_before: Float[Array, "P C"],
+    from_hidden: Float[Array, "GH H"],
+    hidden: Float[Array, "P H"],
+    cell: Float[Array, "P C"],
+    sizes: Int[Array, " T"],
+    first: int,
+    stop: int,
+) -> None:
+    """Segments `first` to `stop`, from their first step to their last. What each step begins with is kept beside what
+    comes of it, in `before` and `cell_before`, of which the first step's is given."""
+    threads, begins = set_threads(1), first
+    for t in range(len(sizes)):
+        ends, following = begins + min(sizes[t], stop) - first, begins + sizes[t]
+        if ends <= begins:
+            break
+        step, heard_now = slice(begins, ends), heard[begins:ends]
+        add_product(heard_now, before[step], from_hidden, True)
+        cells.forward(kind, told[step], heard_now, before[step], cell_before[step], hidden[step], cell[step])
+        if t + 1 < len(sizes):
+            for row in range(min(sizes[t + 1], stop) - first):
+                for h in range(hidden.shape[1]):
+                    before[following + row, h] = hidden[begins + row, h]
+                for c in range(cell.shape[1]):
+                    cell_before[following + row, c] = cell[begins + row, c]
+        begins = following
+    set_threads(threads)
+
+
+@compiled
+def retreat(
+    kind: int,
+    gates: Float[Array, "P GH"],
+    heard: Float[Array, "P GH"],
+    before: Float[Array, "P H"],
+    cell_before: Float[Array, "P C"],
+    from_hidden: Float[Array, "GH H"],
+    cell: Float[Array, "P C"],
+    d_after: Float[Array, "P H"],
+    d_cell_after: Float[Array, "P C"],
+    d_hidden: Float[Array, "N H"],
+    d_cell: Float[Array, "N C"],
+    d_told: Float[Array, "P GH"],
+    d_heard: Float[Array, "P GH"],
+    sizes: Int[Array, " T"],
+    first: int,
+    stop: int,
+) -> None:
+    """The gradient of `advance`. In `d_hidden` and `d_cell`, which begin at 0, those before the segments are left."""
+    threads, begins = set_threads(1), sizes.sum() + first
+    for t in range(len(sizes) - 1, -1, -1):
+        begins -= sizes[t]
+        rows = min(sizes[t], stop) - first
+        if rows <= 0:
+            continue
+        step, d, d_kept = slice(begins, begins + rows), d_hidden[first : first + rows], d_cell[first : first + rows]
+        for row in range(rows):
+            for h in range(d.shape[1]):
+                d[row, h] += d_after[begins + row, h]
+            for c in range(d_kept.shape[1]):
+                d_kept[row, c] += d_cell_after[begins + row, c]
+        kept, given = (before[step], cell_before[step], cell[step]), (d_told[step], d_heard[step])
+        cells.backward(kind, gates[step], heard[step], *kept, d, d_kept, *given)
+        add_product(d, d_heard[step], from_hidden, False)
+    set_threads(threads)
 
 
 class _Unroll(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        cell: str,
+        kind: str,
         sizes: list[int],
         inputs: Tensor,
         begin: Tensor,
+        begin_cell: Tensor,
         weight_ih: Tensor,
         weight_hh: Tensor,
         bias_ih: Tensor,
         bias_hh: Tensor,
-    ) -> Tensor:
-        step, _, apart = CELLS[cell]
+    ) -> tuple[Tensor, Tensor]:
+        apart = kind == cells.HEARS_APART
         told = torch.addmm(bias_ih if apart else bias_ih + bias_hh, inputs, weight_ih.t())
         heard = bias_hh.repeat(len(told), 1) if apart else told
-        begin, hidden = begin.contiguous(), inputs.new_empty(len(inputs), weight_hh.shape[1])
-        from_hidden, before = weight_hh.t(), begin
-        for told_now, heard_now, after in zip(
-            *(torch.split(each, sizes) for each in (told, heard, hidden)), strict=True
-        ):
-            heard_now.addmm_(before[: len(after)], from_hidden)
-            step(told_now.numpy(), heard_now.numpy(), before.numpy(), after.numpy())
-            before = after
-        ctx.save_for_backward(inputs, begin, weight_ih, weight_hh, told, heard, hidden)
-        ctx.cell, ctx.sizes = cell, sizes
-        return hidden
+        hidden, before = (told.new_empty(len(told), begin.shape[1]) for _ in range(2))
+        cell, cell_before = (told.new_empty(len(told), begin_cell.shape[1]) for _ in range(2))
+        before[: len(begin)], cell_before[: len(begin)] = begin, begin_cell
+        walked = told, heard, before, cell_before, weight_hh.contiguous(), hidden, cell
+        arrays: tuple[Any, ...] = cells.KINDS[kind], *(each.numpy() for each in walked), np.array(sizes)
+        parts, walk = parts_of(sizes), cast(Callable[..., None], advance)
+        in_threads(lambda part: walk(*arrays, part.start, part.stop), parts)
+        ctx.save_for_backward(inputs, weight_ih, weight_hh, told, heard, before, cell_before, cell)
+        ctx.kind, ctx.steps, ctx.parts = kind, arrays[-1], parts
+        return hidden, cell
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, d_hidden: Tensor) -> tuple[Tensor | None, ...]:
-        inputs, begin, weight_ih, weight_hh, told, heard, hidden = ctx.saved_tensors
-        _, step, apart = CELLS[ctx.cell]
-        d_told, d_begin = torch.empty_like(told), torch.zeros_like(begin)
-        d_heard = torch.empty_like(heard) if apart else d_told
-        steps = [torch.split(each, ctx.sizes) for each in (told, heard, d_hidden.contiguous(), d_told, d_heard)]
-        before = begin, *torch.split(hidden, ctx.sizes)[:-1]
-        for was, *now in reversed(list(zip(before, *steps, strict=True))):
-            gates, heard_now, d_after, d_told_now, d_heard_now = (each.numpy() for each in now)
-            d_before = d_begin[: len(gates)]
-            step(gates, heard_now, was.numpy(), d_after, d_before.numpy(), d_told_now, d_heard_now)
-            d_before.addmm_(now[-1], weight_hh)
-        remembered = torch.cat([h[:size] for h, size in zip(before, ctx.sizes, strict=True)])
+    def backward(ctx: Any, d_after: Tensor, d_cell_after: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, weight_ih, weight_hh, told, heard, before, cell_before, cell = ctx.saved_tensors
+        d_begin, d_begin_cell = (each.new_zeros(ctx.steps[0], each.shape[1]) for each in (before, cell_before))
+        d_told = torch.empty_like(told)
+        d_heard = torch.empty_like(heard) if ctx.kind == cells.HEARS_APART else d_told
+        known = told, heard, before, cell_before, weight_hh.contiguous(), cell
+        gradients = d_after.contiguous(), d_cell_after.contiguous(), d_begin, d_begin_cell, d_told, d_heard
+        fields = (each.numpy() for each in (*known, *gradients))
+        arrays: tuple[Any, ...] = cells.KINDS[ctx.kind], *fields, ctx.steps
+        walk = cast(Callable[..., None], retreat)
+        in_threads(lambda part: walk(*arrays, part.start, part.stop), ctx.parts)
+        d_bias = d_told.sum(0)
         return (
             None,
             None,
             d_told @ weight_ih if ctx.needs_input_grad[2] else None,
             d_begin,
+            d_begin_cell,
             (inputs.t() @ d_told).t(),
-            (remembered.t() @ d_heard).t(),
-            d_told.sum(0),
-            d_heard.sum(0),
+            (before.t() @ d_heard).t(),
+            d_bias,
+            d_bias if d_heard is d_told else d_heard.sum(0),
         )

@@ -63,8 +63,8 @@ class GRU(Memory[GRUState]):
     def forward(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: GRUState
     ) -> tuple[Float[Tensor, "T B H"], GRUState]:
-        outputs, hidden = unroll_packed("gru", self.layers, inputs, pack(episode_starts), state.hidden)
-        return outputs, GRUState(hidden)
+        outputs, last = unroll_packed("gru", self.layers, inputs, pack(episode_starts), state)
+        return outputs, GRUState(*last)
 
     def trace(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: GRUState

@@ -13,14 +13,11 @@ from torch import Tensor
 
 from memagents.memories.base import Memory
 from memagents.memories.registry import register_memory
-from memagents.ops.recurrence import FUSED, RecurrentLayer, RecurrentLayers, side_by_side
-from memagents.ops.separators import Separated, separate
+from memagents.ops.packed import pack
+from memagents.ops.recurrence import RecurrentLayers, unroll_packed
 
 INPUT, FORGET, OUTPUT = 0, 1, 3
 """Where the gates stand among the four blocks of weights; block 2 makes the new content."""
-
-SHUT = 1e4
-"""Subtracted from what a gate is told, this makes its sigmoid exactly 0; added, exactly 1."""
 
 
 class LSTMState(NamedTuple):
@@ -72,12 +69,8 @@ class LSTM(Memory[LSTMState]):
     def forward(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: LSTMState
     ) -> tuple[Float[Tensor, "T B H"], LSTMState]:
-        state = self.reset(state, episode_starts[0])
-        if len(inputs) == 1 or not episode_starts[1:].any():
-            return self._unroll(inputs, state, None)
-        rows = separate(episode_starts)
-        outputs, final = self._unroll(rows.spread(inputs), state, rows)
-        return rows.pick(outputs), final
+        outputs, last = unroll_packed("lstm", self.layers, inputs, pack(episode_starts), state)
+        return outputs, LSTMState(*last)
 
     def trace(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: LSTMState
@@ -88,35 +81,3 @@ class LSTM(Memory[LSTMState]):
         told = torch.sigmoid(self.layers.told(inputs, episode_starts, state.hidden, states["hidden"])).chunk(4, -1)
         gates = {"input_gates": told[INPUT], "forget_gates": told[FORGET], "output_gates": told[OUTPUT]}
         return states | gates
-
-    def _unroll(self, inputs: Tensor, state: LSTMState, rows: Separated | None) -> tuple[Tensor, LSTMState]:
-        """One fused call per layer; resets happen at separators."""
-        hidden, cell = [], []
-        for layer, h, c in zip(self.layers, state.hidden.unbind(1), state.cell.unbind(1), strict=True):
-            inputs, last_cell = _fused_layer(layer, inputs, h, c, rows)
-            hidden.append(inputs[-1] if rows is None else rows.last(inputs))
-            cell.append(last_cell)
-        return inputs, LSTMState(torch.stack(hidden, 1), torch.stack(cell, 1))
-
-
-def _fused_layer(
-    layer: RecurrentLayer, inputs: Tensor, h: Tensor, c: Tensor, rows: Separated | None
-) -> tuple[Tensor, Tensor]:
-    """All steps of one layer in one call: outputs `[L, B, H]` and the cell `[B, H]` after the last step of each row.
-
-    The kernel knows no resets, and returns the cell after the padding alone. Two input features of their own make up
-    for that: a separator shuts all three gates, which leaves cell and hidden vector exactly 0 and lets no gradient
-    through; padding shuts the input gate and opens the forget gate, which carries the cell through it unchanged.
-    """
-    weight_ih, *others = layer.weights()
-    if rows is not None:
-        gates = weight_ih.new_zeros(4, h.shape[-1], 2)
-        gates[INPUT] = gates[FORGET, :, 0] = gates[OUTPUT, :, 0] = -SHUT
-        gates[FORGET, :, 1] = SHUT
-        weight_ih = torch.cat([weight_ih, gates.flatten(0, 1)], 1)
-        flags = torch.stack([rows.separator, rows.padding], -1)
-        inputs = torch.cat([inputs, flags.to(inputs)], -1)
-    begin = (h[None].contiguous(), c[None].contiguous())
-    weights = [weight_ih, *others]
-    outputs, _, cell = torch.lstm(inputs, begin, side_by_side(weights) if inputs.is_cuda else weights, **FUSED)
-    return outputs, cell[0]

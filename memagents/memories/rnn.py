@@ -65,6 +65,6 @@ class RNN(Memory[RNNState]):
     def forward(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: RNNState
     ) -> tuple[Float[Tensor, "T B H"], RNNState]:
-        cell = f"rnn_{self.nonlinearity}"
-        outputs, hidden = unroll_packed(cell, self.layers, inputs, pack(episode_starts), state.hidden)
-        return outputs, RNNState(hidden)
+        kind = f"rnn_{self.nonlinearity}"
+        outputs, last = unroll_packed(kind, self.layers, inputs, pack(episode_starts), state)
+        return outputs, RNNState(*last)

@@ -21,19 +21,34 @@ from memagents.ops.placement import pick, spread
 class Packed:
     """Where every element of a `[T, B]` batch lies in the packed layout, and back.
 
+    Where no row is cut, every row is a segment, and `places`, `row` and `segment` are None.
+
     Attributes:
-        places: where each element of the batch went; None if it stayed, since no row is cut.
+        places: where each element of the batch went.
         sizes: how many segments have a first element, a second one, and so on.
-        row: the batch row each segment belongs to.
         carried: true for segments that continue from the state before the batch; the others begin an episode.
-        last: where the last element of each row went.
+        row: the batch row each segment belongs to.
+        segment: the last segment of each row.
     """
 
     places: Int[Tensor, "T B"] | None
     sizes: list[int]
-    row: Int[Tensor, " S"]
     carried: Bool[Tensor, " S"]
-    last: Int[Tensor, " B"]
+    row: Int[Tensor, " S"] | None = None
+    segment: Int[Tensor, " B"] | None = None
+
+    def begin(self, state: Float[Tensor, "B D"]) -> Float[Tensor, "S D"]:
+        """What each segment begins with: the state before the batch, or zeros."""
+        rows = state if self.row is None else state[self.row]
+        return torch.where(self.carried[:, None], rows, 0.0)
+
+    def end(self, outputs: Float[Tensor, "P D"]) -> Float[Tensor, "B D"]:
+        """The last element of every row."""
+        return outputs[-self.sizes[0] :] if self.places is None else outputs[self.places[-1]]
+
+    def end_of(self, segments: Float[Tensor, "S D"]) -> Float[Tensor, "B D"]:
+        """The same of what there is one of for each segment, which is its last."""
+        return segments if self.segment is None else segments[self.segment]
 
     def pack(self, inputs: Float[Tensor, "T B D"]) -> Float[Tensor, "P D"]:
         """The elements of a batch, each at its place."""
@@ -49,10 +64,8 @@ class Packed:
 def pack(episode_starts: Bool[Tensor, "T B"]) -> Packed:
     """Finds the segments of a batch: each row is cut before every true value (and begins one at time 0)."""
     num_steps, num_rows = episode_starts.shape
-    rows = torch.arange(num_rows, device=episode_starts.device)
-    if not episode_starts[1:].any():
-        last = (num_steps - 1) * num_rows + rows
-        return Packed(None, [num_rows] * num_steps, rows, ~episode_starts[0], last)
+    if num_steps == 1 or not episode_starts[1:].any():
+        return Packed(None, [num_rows] * num_steps, ~episode_starts[0])
     begins = episode_starts.clone()
     begins[0] = True
     row, begin = begins.T.nonzero(as_tuple=True)
@@ -72,7 +85,7 @@ def pack(episode_starts: Bool[Tensor, "T B"]) -> Packed:
     return Packed(
         places=places,
         sizes=[size for size in sizes.tolist() if size],
-        row=row,
         carried=(begin == 0) & ~episode_starts[0, row],
-        last=places[-1],
+        row=row,
+        segment=segment[-1],
     )

@@ -27,7 +27,8 @@ def pick(source: Float[Tensor, "Q D"], places: Int[Tensor, "T B"]) -> Float[Tens
 
 
 def _scatter(elements: Tensor, places: Tensor, size: int) -> Tensor:
-    return elements.new_zeros(size, elements.shape[1]).index_copy_(0, places, elements)
+    empty = elements.new_empty if size == len(elements) else elements.new_zeros
+    return empty(size, elements.shape[1]).index_copy_(0, places, elements)
 
 
 class _Spread(torch.autograd.Function):

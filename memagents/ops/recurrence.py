@@ -1,29 +1,18 @@
 """The weights of recurrent layers, running such layers over packed sequences, and the checks on their sizes."""
 
-from collections.abc import Iterator
-from typing import Any, Final, cast
+from collections.abc import Iterator, Sequence
+from typing import Final, cast
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from memagents.kernels.recurrence import unroll_cell
-from memagents.kernels.unroll import can_work_with
+from memagents.kernels.recurrence import can_unroll, unroll_cell
 from memagents.ops.packed import Packed
 
-FUSED: Final[dict[str, Any]] = {
-    "has_biases": True,
-    "num_layers": 1,
-    "dropout": 0.0,
-    "train": True,
-    "bidirectional": False,
-    "batch_first": False,
-}
-"""How torch's fused recurrent kernels are called here: a single layer, forward in time, time-major."""
-
 FUSED_PACKED: Final = (True, 1, 0.0, True, False)
-"""The same for packed sequences, which take the arguments by place, and have no batch_first."""
+"""How torch's kernels for packed sequences are called: biases, a single layer, no dropout, training, one direction."""
 
 
 class RecurrentLayer(nn.Module):
@@ -117,34 +106,42 @@ class RecurrentLayers(nn.ModuleList):
 
 
 def unroll_packed(
-    cell: str,
+    kind: str,
     layers: RecurrentLayers,
     inputs: Float[Tensor, "T B D"],
     packed: Packed,
-    hidden: Float[Tensor, "B L H"],
-) -> tuple[Float[Tensor, "T B H"], Float[Tensor, "B L H"]]:
-    """Runs layers whose state is their output over sequences that are reset where episodes start.
+    state: Sequence[Float[Tensor, "B L H"]],
+) -> tuple[Float[Tensor, "T B H"], list[Float[Tensor, "B L H"]]]:
+    """Runs layers over sequences that are reset where episodes start.
 
     Args:
-        cell: `gru`, `rnn_tanh` or `rnn_relu`.
+        kind: `lstm`, `gru`, `rnn_tanh` or `rnn_relu`.
         layers: their weights.
         inputs: features over time.
         packed: where the episodes start.
-        hidden: the hidden vector of every layer before `inputs[0]`.
+        state: what every layer held before `inputs[0]`: its hidden vector, and an LSTM its cell.
 
     Returns:
-        The outputs of the last layer, and the hidden vector of every layer after the last step of every row.
+        The outputs of the last layer, and what every layer holds after the last step of every row.
     """
     outputs, last = packed.pack(inputs), []
-    for layer, h in zip(layers, hidden.unbind(1), strict=True):
-        begin = torch.where(packed.carried[:, None], h[packed.row], 0.0)
-        if can_work_with(outputs):
-            outputs = unroll_cell(cell, outputs, begin, layer.weights(), packed.sizes)
-        else:
-            weights = side_by_side(layer.weights()) if outputs.is_cuda else layer.weights()
-            outputs, _ = getattr(torch, cell)(outputs, torch.tensor(packed.sizes), begin[None], weights, *FUSED_PACKED)
-        last.append(outputs[packed.last])
-    return packed.unpack(outputs), torch.stack(last, 1)
+    for layer, *held in zip(layers, *(field.unbind(1) for field in state), strict=True):
+        outputs, *ends = _run_layer(kind, layer, outputs, packed, [packed.begin(field) for field in held])
+        last.append(ends)
+    return packed.unpack(outputs), [torch.stack(field, 1) for field in zip(*last, strict=True)]
+
+
+def _run_layer(
+    kind: str, layer: RecurrentLayer, inputs: Float[Tensor, "P D"], packed: Packed, begin: list[Float[Tensor, "S H"]]
+) -> tuple[Tensor, ...]:
+    """Outputs, and what the layer holds after the last step of every row: by our kernels, or by torch's."""
+    if can_unroll(inputs):
+        after = unroll_cell(kind, inputs, begin, layer.weights(), packed.sizes)
+        return after[0], *map(packed.end, after[: len(begin)])
+    weights = side_by_side(layer.weights()) if inputs.is_cuda else layer.weights()
+    told = begin[0][None] if len(begin) == 1 else [field[None] for field in begin]
+    outputs, *ends = getattr(torch, kind)(inputs, torch.tensor(packed.sizes), told, weights, *FUSED_PACKED)
+    return outputs, *(packed.end_of(field[0]) for field in ends)
 
 
 def side_by_side(weights: list[Tensor]) -> list[Tensor]:

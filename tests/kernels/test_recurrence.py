@@ -8,25 +8,43 @@ from memagents.kernels.activations import sigmoid_, tanh_
 from memagents.kernels.recurrence import unroll_cell
 
 SIZES = [5, 5, 3, 3, 1]
-GATES = {"gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
+LAST = [16, 14, 15, 8, 9]
+"""Where the last elements of the five segments lie."""
+
+GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
+
+
+def of_torch(kind, inputs, begin, weights):
+    """Outputs, and what torch's own kernel for packed sequences holds at the end of each segment."""
+    told = [field[None] for field in begin]
+    outputs, *last = getattr(torch, kind)(
+        inputs, torch.tensor(SIZES), told if kind == "lstm" else told[0], weights, True, 1, 0.0, True, False
+    )
+    return outputs, *(field[0] for field in last)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
-@pytest.mark.parametrize("cell", GATES)
-def test_a_kernel_equals_torchs_for_packed_sequences_in_values_and_in_all_gradients(cell, dtype, tolerance):
-    generator, gates = torch.Generator().manual_seed(3), GATES[cell]
-    shapes = [(sum(SIZES), 3), (5, 4), (gates * 4, 3), (gates * 4, 4), (gates * 4,), (gates * 4,)]
-    inputs, begin, *weights = everything = [
+@pytest.mark.parametrize("kind", GATES)
+def test_a_kernel_equals_torchs_for_packed_sequences_in_values_and_in_all_gradients(kind, dtype, tolerance):
+    generator, gates = torch.Generator().manual_seed(3), GATES[kind]
+    num_held = 2 if kind == "lstm" else 1
+    shapes = [(sum(SIZES), 3), *[(5, 4)] * num_held, (gates * 4, 3), (gates * 4, 4), (gates * 4,), (gates * 4,)]
+    inputs, *others = everything = [
         torch.randn(shape, dtype=dtype, generator=generator, requires_grad=True) for shape in shapes
     ]
-    ours = unroll_cell(cell, inputs, begin, weights, SIZES)
-    packed = inputs, torch.tensor(SIZES), begin[None]
-    theirs, _ = getattr(torch, cell)(*packed, weights, True, 1, 0.0, True, False)
+    begin, weights = others[:num_held], others[num_held:]
+    theirs = of_torch(kind, inputs, begin, weights)
+    states = unroll_cell(kind, inputs, begin, weights, SIZES)[:num_held]
+    ours = states[0], *(field[LAST] for field in states)
     torch.testing.assert_close(ours, theirs, atol=tolerance, rtol=tolerance)
-    factors = torch.randn(ours.shape, dtype=dtype, generator=generator)
-    expected = torch.autograd.grad((theirs * factors).sum(), everything)
+    factors = [torch.randn(told.shape, dtype=dtype, generator=generator) for told in theirs]
+
+    def loss(told):
+        return sum((each * factor).sum() for each, factor in zip(told, factors, strict=True))
+
+    expected = torch.autograd.grad(loss(theirs), everything)
     for _ in range(2):  # a gradient that is asked for twice is the same
-        found = torch.autograd.grad((ours * factors).sum(), everything, retain_graph=True)
+        found = torch.autograd.grad(loss(ours), everything, retain_graph=True)
         torch.testing.assert_close(found, expected, atol=tolerance, rtol=tolerance)
 
 

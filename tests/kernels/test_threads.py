@@ -5,7 +5,8 @@ import threading
 import pytest
 import torch
 
-from memagents.kernels.threads import FEWEST_ROWS, FEWEST_STEPS, in_threads, parts_of
+from memagents.kernels import threads
+from memagents.kernels.threads import FEWEST_ROWS, FEWEST_STEPS, OPENMP, in_threads, parts_of
 from memagents.memories import make_memory
 
 MANY = FEWEST_ROWS * 3 + 1
@@ -28,13 +29,14 @@ def everything_of(memory, inputs, starts):
     return outputs, last, torch.autograd.grad(loss, [inputs, *memory.parameters()])
 
 
-@pytest.mark.parametrize("name", ["ntm", "dnc", "mann"])
+@pytest.mark.parametrize("name", ["ntm", "dnc", "mann", "lstm", "gru", "rnn"])
 def test_rows_in_three_threads_come_to_the_same_as_in_one(name, three_threads):
     torch.manual_seed(0)
-    memory = make_memory(name, input_size=3, hidden_size=4, memory_size=5, word_size=3).double()
+    slots = {"memory_size": 5, "word_size": 3} if name in ("ntm", "dnc", "mann") else {}
+    memory = make_memory(name, input_size=3, hidden_size=4, **slots).double()
     inputs = torch.randn(FEWEST_STEPS, MANY, 3, dtype=torch.float64, requires_grad=True)
     starts = torch.rand(FEWEST_STEPS, MANY) < 0.2
-    assert len(parts_of(MANY, FEWEST_STEPS)) == 3
+    assert len(parts_of([MANY] * FEWEST_STEPS)) == 3
     of_three = everything_of(memory, inputs, starts)
     torch.set_num_threads(1)
     torch.testing.assert_close(of_three, everything_of(memory, inputs, starts), atol=1e-12, rtol=1e-12)
@@ -52,19 +54,20 @@ def test_what_is_inferred_in_threads_can_be_used_without_gradients_alone(three_t
 
 
 @pytest.mark.parametrize(
-    ("num_rows", "num_steps", "sizes"),
+    ("sizes", "rows"),
     [
-        (MANY, FEWEST_STEPS, [8, 8, 9]),
-        (MANY, FEWEST_STEPS - 1, [MANY]),  # too short
-        (2 * FEWEST_ROWS, FEWEST_STEPS, [FEWEST_ROWS] * 2),
-        (FEWEST_ROWS, FEWEST_STEPS, [FEWEST_ROWS]),
-        (0, FEWEST_STEPS, [0]),
+        ([MANY] * FEWEST_STEPS, [8, 8, 9]),
+        ([MANY] * (FEWEST_STEPS - 1), [MANY]),  # too short
+        ([2 * FEWEST_ROWS] * FEWEST_STEPS, [FEWEST_ROWS] * 2),
+        ([FEWEST_ROWS] * FEWEST_STEPS, [FEWEST_ROWS]),
+        ([0] * FEWEST_STEPS, [0]),
+        ([MANY] * 8 + [4] * 8, [5, 10, 10]),  # 72, 80 and 80 of their 232 steps
     ],
 )
-def test_every_row_is_in_one_part(num_rows, num_steps, sizes, three_threads):
-    parts = [range(num_rows)[part] for part in parts_of(num_rows, num_steps)]
-    assert [len(part) for part in parts] == sizes
-    assert [row for part in parts for row in part] == list(range(num_rows))
+def test_every_row_is_in_one_part_and_parts_have_about_as_many_steps(sizes, rows, three_threads):
+    parts = [range(sizes[0])[part] for part in parts_of(sizes)]
+    assert [len(part) for part in parts] == rows
+    assert [row for part in parts for row in part] == list(range(sizes[0]))
 
 
 def test_every_part_has_a_thread_that_computes_alone_and_torch_may_use_as_many_as_before(three_threads):
@@ -72,17 +75,34 @@ def test_every_part_has_a_thread_that_computes_alone_and_torch_may_use_as_many_a
 
     def work(part):
         together.wait()  # which three threads at once come through, and fewer never
-        return part, torch.get_num_threads(), torch.is_grad_enabled()
+        return part, torch.is_grad_enabled(), OPENMP.omp_in_parallel()
 
-    assert in_threads(work, [5, 6, 7]) == [(5, 1, False), (6, 1, False), (7, 1, False)]
-    seen = []
-    new = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
-    new.start()
-    new.join()
-    assert seen == [torch.get_num_threads()] == [3]
+    assert in_threads(work, [5, 6, 7]) == [(5, False, 1), (6, False, 1), (7, False, 1)]
+    assert torch.get_num_threads() == 3
+    assert torch.is_grad_enabled()
+
+
+def test_threads_that_are_fewer_than_the_parts_do_them_all(three_threads):
+    """As where a limit is set for the whole program."""
+    inside = []
+
+    def nested(part):
+        inside.append(in_threads(lambda inner: (part, inner), [1, 2, 3]))  # OpenMP gives them one thread
+
+    in_threads(nested, [5, 6])
+    assert sorted(inside) == [[(5, 1), (5, 2), (5, 3)], [(6, 1), (6, 2), (6, 3)]]
+
+
+def test_without_torchs_threads_this_one_does_all_parts(three_threads, monkeypatch):
+    monkeypatch.setattr(threads, "OPENMP", None)
+    assert parts_of([MANY] * FEWEST_STEPS) == [slice(0, MANY)]
+    assert in_threads(lambda part: (part, threading.get_ident()), [1, 2]) == [
+        (1, threading.get_ident()),
+        (2, threading.get_ident()),
+    ]
 
 
 def test_an_error_in_a_thread_is_raised(three_threads):
     with pytest.raises(ZeroDivisionError):
         in_threads(lambda part: 1 // part, [1, 0])
-    assert torch.get_num_threads() == 3
+    assert in_threads(lambda part: part, [1, 2]) == [1, 2]

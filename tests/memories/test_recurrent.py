@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from memagents.memories import make_memory
+from memagents.ops import recurrence
 
 D, H, T = 3, 4, 6
 
@@ -107,6 +108,26 @@ def test_with_the_same_weights_equals_torchs_own_module(name, module):
     torch.testing.assert_close(outputs, theirs(inputs)[0], atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("name", STEPS)
+def test_by_torchs_own_kernels_it_comes_to_the_same(name, monkeypatch):
+    """They take the same layout, on a GPU, and where torch holds no library that ours could call."""
+    torch.manual_seed(0)
+    memory = make_memory(name, input_size=D, hidden_size=H, num_layers=2).double()
+    inputs, starts = torch.randn(T, 3, D, dtype=torch.float64), torch.zeros(T, 3, dtype=torch.bool)
+    starts[0, 0] = starts[2, 1] = starts[4, 1] = starts[5, 2] = True
+    begun = type(memory.initial_state(3))(*(torch.randn_like(field) for field in memory.initial_state(3)))
+
+    def everything():
+        outputs, last = memory(inputs, starts, begun)
+        loss = outputs.square().sum() + sum(field.sin().sum() for field in last)
+        return outputs, last, torch.autograd.grad(loss, [*memory.parameters()])
+
+    ours = everything()
+    monkeypatch.setattr(recurrence, "can_unroll", lambda inputs: False)
+    monkeypatch.setattr(recurrence, "unroll_cell", None)
+    torch.testing.assert_close(ours, everything(), atol=1e-12, rtol=1e-12)
+
+
 def test_relu_is_a_choice_of_the_elman_network():
     memory = make_memory("rnn", input_size=D, hidden_size=H, nonlinearity="relu")
     inputs, starts = torch.randn(T, 2, D), torch.zeros(T, 2, dtype=torch.bool)
@@ -116,8 +137,7 @@ def test_relu_is_a_choice_of_the_elman_network():
     assert (outputs == 0).any()
 
 
-def test_padding_leaves_the_cell_of_an_lstm_untouched():
-    """The final cell of rows that end at different times comes out of one fused call; see `_fused_layer`."""
+def test_the_cell_of_an_lstm_is_that_of_the_last_episode_of_each_row():
     torch.manual_seed(0)
     memory = make_memory("lstm", input_size=D, hidden_size=H).double()
     inputs = 10 * torch.randn(T, 2, D, dtype=torch.float64)

@@ -14,7 +14,9 @@ def test_a_hand_made_batch_is_cut_where_episodes_begin():
     time_and_row = torch.arange(5)[:, None] * 10 + torch.arange(2)
     laid_out = packed.pack(time_and_row[..., None].double())[:, 0].int().tolist()
     assert laid_out == [1, 0, 20, 40, 11, 10, 30, 21, 31, 41]
-    assert [laid_out[place] for place in packed.last] == [40, 41]
+    assert packed.end(torch.tensor(laid_out)[:, None].float())[:, 0].tolist() == [40, 41]
+    assert packed.end_of(torch.arange(4.0)[:, None])[:, 0].tolist() == [3, 0]
+    assert packed.begin(torch.tensor([[5.0], [6.0]]))[:, 0].tolist() == [0, 5, 0, 0]
 
 
 def test_a_batch_without_a_cut_stays_as_it_is():
@@ -24,7 +26,9 @@ def test_a_batch_without_a_cut_stays_as_it_is():
     assert (packed.places, packed.sizes) == (None, [2, 2, 2])
     assert packed.carried.tolist() == [True, False]
     assert torch.equal(packed.pack(inputs), inputs.flatten(0, 1))
-    assert torch.equal(packed.pack(inputs)[packed.last], inputs[-1])
+    assert torch.equal(packed.end(packed.pack(inputs)), packed.end_of(inputs[-1]))
+    assert torch.equal(packed.end_of(inputs[-1]), inputs[-1])
+    assert packed.begin(torch.tensor([[5.0], [6.0]]))[:, 0].tolist() == [5, 0]
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

@@ -1,0 +1,77 @@
+"""Matrix products inside of kernels, by the library with which torch makes its own.
+
+A step of a recurrent network needs a product, and its gradient another. Called from Python, each would stop at Python's
+lock, for which threads would wait in turn; called here, a thread walks from the first step to the last without it.
+
+The library is BLAS (Lawson, Hanson, Kincaid, Krogh: Basic Linear Algebra Subprograms for Fortran Usage, 1979; `sgemm`
+for 32 bits, `dgemm` for 64), of which torch's builds for x86 processors hold Intel's. Where torch holds none that can
+be called, `can_multiply` is false.
+"""
+
+import ctypes
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import llvmlite.binding as llvm
+import numpy as np
+import torch
+from jaxtyping import Float
+from numba import types
+from numba.extending import overload
+
+from memagents.kernels.parts import Array
+
+AS_IT_IS, TRANSPOSED = ord("N"), ord("T")
+
+PRODUCTS = {types.float32: "sgemm_", types.float64: "dgemm_"}
+"""Fortran's names, as linkers see them."""
+
+SET_THREADS = "MKL_Set_Num_Threads_Local"
+"""How many threads a product in the calling thread may take; gives the number before, which is 0 if none was set."""
+
+
+def _find() -> bool:
+    """Makes the functions known to compiled code, by their names."""
+    for path in Path(torch.__file__).parent.glob("lib/*torch_cpu.*"):
+        library = ctypes.CDLL(str(path))
+        if all(hasattr(library, name) for name in (*PRODUCTS.values(), SET_THREADS)):
+            for name in (*PRODUCTS.values(), SET_THREADS):
+                llvm.add_symbol(name, ctypes.cast(getattr(library, name), ctypes.c_void_p).value)
+            return True
+    return False
+
+
+can_multiply = _find()
+"""Whether kernels can call a library for products."""
+
+set_threads: Any = types.ExternalFunction(SET_THREADS, types.int32(types.int32))
+
+
+def add_product(out: Float[Array, "M N"], a: Float[Array, "M K"], b: Array, transposed: bool) -> None:
+    """out += a b, or a bᵀ, of arrays whose rows stand one after the other."""
+    out += a @ (b.T if transposed else b)
+
+
+@overload(add_product)
+def _by_the_library(out: Any, a: Any, b: Any, transposed: Any) -> Callable[[Any, Any, Any, Any], None]:
+    number = out.dtype
+    letter, size, one = (types.CPointer(kind) for kind in (types.uint8, types.int32, number))  # type: ignore[no-untyped-call]
+    matrix = (one, size)  # its first number, and how many stand between rows
+    gemm: Any = types.ExternalFunction(
+        PRODUCTS[number], types.void(letter, letter, size, size, size, one, *matrix, *matrix, one, *matrix)
+    )
+
+    def product(out: Any, a: Any, b: Any, transposed: Any) -> None:
+        letters, lengths, plus = np.empty(2, np.uint8), np.empty(4, np.int32), np.empty(1, out.dtype)
+        letters[0], letters[1], plus[0] = TRANSPOSED if transposed else AS_IT_IS, AS_IT_IS, 1
+        lengths[0], lengths[1], lengths[2], lengths[3] = out.shape[1], out.shape[0], a.shape[1], b.shape[1]
+        n, m, k, between = lengths.ctypes, lengths[1:].ctypes, lengths[2:].ctypes, lengths[3:].ctypes
+        of_b, of_a, one = letters.ctypes, letters[1:].ctypes, plus.ctypes
+        # A matrix of Fortran's is one of ours transposed: outᵀ += bᵀ aᵀ.
+        gemm(of_b, of_a, n, m, k, one, b.ctypes, between, a.ctypes, k, one, out.ctypes, n)
+
+    return cast(
+        Callable[[Any, Any, Any, Any], None], inspect.unwrap(product)
+    )  # from checks of shapes, which cannot be compiled
