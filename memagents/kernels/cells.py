@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from memagents.kernels.activations import sigmoid_, tanh_
 from memagents.kernels.compilation import compiled
-from memagents.kernels.parts import Array
+from memagents.kernels.parts import Array, put
 
 Gates: TypeAlias = Float[Array, "N GH"]
 Hidden: TypeAlias = Float[Array, "N H"]
@@ -104,8 +104,7 @@ def lstm_backward(
         d_admit, d_forget = d_gates[n, :size], d_gates[n, size : 2 * size]
         d_content, d_show = d_gates[n, 2 * size : 3 * size], d_gates[n, 3 * size :]
         was, now, d_shown, d_now = cell_before[n], cell[n], d_hidden[n], d_cell[n]
-        for h in range(size):
-            bounded[h] = now[h]
+        put(now, bounded)
         tanh_(bounded)
         for h in range(size):
             d_now[h] += d_shown[h] * show[h] * (one - bounded[h] * bounded[h])
@@ -164,10 +163,8 @@ def gru_backward(gates: Gates, heard: Gates, before: Hidden, d_hidden: Hidden, d
 def elman(told: Gates, after: Hidden) -> None:
     """The hidden vector is the tanh of what it is told."""
     for n in range(len(told)):
-        now, hidden = told[n], after[n]
-        tanh_(now)
-        for h in range(len(now)):
-            hidden[h] = now[h]
+        tanh_(told[n])
+        put(told[n], after[n])
 
 
 @compiled

@@ -55,7 +55,9 @@ def feedforward_backward(
     d_gates: Float[Array, "B H"],
 ) -> Float[Array, "B 0"]:
     """Writes the gradient of what was told to the layer, and returns that of the cell, which is empty."""
-    d_gates[:] = d_hidden * (1 - gates * gates)
+    for b in range(len(gates)):
+        for h in range(gates.shape[1]):
+            d_gates[b, h] = d_hidden[b, h] * (1 - gates[b, h] * gates[b, h])
     return d_after
 
 

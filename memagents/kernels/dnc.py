@@ -17,6 +17,7 @@ from memagents.kernels.parts import (
     Array,
     Number,
     dot,
+    put,
     read,
     read_backward,
     sigmoid,
@@ -226,7 +227,8 @@ def backward(
                 follow_backward(after[2][b], previous, modes, d_weights, d_linking, d_previous, d_modes)
                 d_modes[1] = dot(d_weights, content)
                 softmax_backward(modes, d_modes, d_told[r, size + 2 :])
-                d_weights *= modes[1]
+                for n in range(slots):
+                    d_weights[n] *= modes[1]
             look_up_backward(key, strength, after[0][b], near, content, d_weights, d_told[r], d_memory[b])
         if linked:
             held, d_held = (links[b], precedence[b]), (d_links[b], d_precedence[b])
@@ -241,5 +243,5 @@ def backward(
             d_usage[b, n] = d_used[n] * kept[n] * (1 - write_weights[b, n])
             d_writing[b, n] = d_used[n] * kept[n] * (1 - usage[b, n])
         retention_backward(told, size, read_weights[b], d_kept, d_told, d_reading[b])
-        d_interface[b, : heads * about] = d_told.ravel()
+        put(d_told.ravel(), d_interface[b, : heads * about])
     return d_interface, d_memory, d_usage, d_links, d_precedence, d_writing, d_reading

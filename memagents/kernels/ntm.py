@@ -16,6 +16,7 @@ from memagents.kernels.parts import (
     Array,
     Number,
     dot,
+    put,
     read,
     read_backward,
     sigmoid,
@@ -155,10 +156,10 @@ def forward(
         told = clipped(interface[b])
         for k in range(heads):
             reader = address(told[k * about : (k + 1) * about], memory[b], read_weights[b, k])
-            reading[b, k] = reader.weights
+            put(reader.weights, reading[b, k])
             read(reader.weights, memory[b], reads[b, k])
             place = (heads + k) * about
-            writing[b, k] = address(told[place : place + about], memory[b], write_weights[b, k]).weights
+            put(address(told[place : place + about], memory[b], write_weights[b, k]).weights, writing[b, k])
         erase, add = written(told[2 * heads * about :], heads)
         for k in range(heads):
             for n in range(memory.shape[1]):
@@ -187,7 +188,8 @@ def write_backward(
     d_erase, d_add = np.zeros_like(erase), np.zeros_like(add)
     left, d_slot = np.empty_like(erase), np.empty_like(erase[0])
     for n in range(slots):
-        left[0], d_slot[:] = memory[n], d_after[n]
+        put(memory[n], left[0])
+        put(d_after[n], d_slot)
         for k in range(heads):
             weight = weights[k, n]
             d_weights[k, n] += dot(d_slot, add[k])
@@ -204,10 +206,12 @@ def write_backward(
                 d_erase[k, w] -= erased * weight
                 d_slot[w] *= 1 - weight * erase[k, w]
             d_weights[k, n] += d_weight
-        d_memory[n] = d_slot
-    half = len(said) // 2
-    d_said[:half] = (d_erase * erase * (1 - erase)).ravel()
-    d_said[half:] = (d_add * (1 - add * add)).ravel()
+        put(d_slot, d_memory[n])
+    size = erase.shape[1]
+    for k in range(heads):
+        for w in range(size):
+            d_said[k * size + w] = d_erase[k, w] * erase[k, w] * (1 - erase[k, w])
+            d_said[(heads + k) * size + w] = d_add[k, w] * (1 - add[k, w] * add[k, w])
 
 
 @compiled

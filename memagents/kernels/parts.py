@@ -23,6 +23,13 @@ SHORT_SQUARED = SHORT**2
 
 
 @compiled
+def put(x: Float[Array, " N"], out: Float[Array, " N"]) -> None:
+    """Writes one vector over another. (For `out[:] = x` Numba compiles errors and their texts as well, for seconds.)"""
+    for n in range(len(x)):
+        out[n] = x[n]
+
+
+@compiled
 def sigmoid(x: Number) -> Number:
     """σ."""
     return 1 / (1 + math.exp(-x))
@@ -37,8 +44,10 @@ def softplus(x: Number) -> Number:
 @compiled
 def softmax(x: Float[Array, " N"], out: Float[Array, " N"]) -> None:
     """Attention."""
-    highest = x.max()
-    total = x.dtype.type(0)
+    highest, total = x[0], x.dtype.type(0)
+    for n in range(1, len(x)):
+        if x[n] > highest:
+            highest = x[n]
     for n in range(len(x)):
         out[n] = math.exp(x[n] - highest)
         total += out[n]

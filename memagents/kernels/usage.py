@@ -22,11 +22,20 @@ LEAST = 1e-6
 
 @compiled
 def by_usage(usage: Float[Array, " N"]) -> Array:
-    """The slots, those used least first: `ops.addressing.by_usage`."""
-    ranks = np.empty_like(usage)
+    """The slots, those used least first: `ops.addressing.by_usage`.
+
+    Each is inserted among those before it, which takes no longer than a look at every link between slots, and seconds
+    less to compile than a sorting function.
+    """
+    ranks, order = np.empty_like(usage), np.empty(len(usage), np.int64)
     for n in range(len(usage)):
         ranks[n] = usage[n] + usage.dtype.type(TIE * n)
-    return np.argsort(ranks)
+        place = n
+        while place > 0 and ranks[order[place - 1]] > ranks[n]:
+            order[place] = order[place - 1]
+            place -= 1
+        order[place] = n
+    return order
 
 
 @compiled
