@@ -10,7 +10,7 @@ from memagents.memories import make_memory
 torch.manual_seed(0)
 torch.set_num_threads(1)
 digest = hashlib.sha256()
-memory = make_memory("dnc", input_size=3, hidden_size=8)
+memory = make_memory("mann", input_size=3, hidden_size=8)
 starts = torch.rand(12, 4) < 0.2
 outputs, state = memory(torch.randn(12, 4, 3), starts, memory.initial_state(4))
 outputs.sin().sum().backward()
@@ -20,7 +20,7 @@ print(digest.hexdigest())
 """
 
 
-# The DNC's kernels are the largest, of which the copies differed; to compile them anew takes long enough.
+# Of the MANN's kernels, which compile soonest, the copies differed too.
 def test_a_process_that_compiles_computes_what_the_next_one_does(tmp_path):
     def computed():
         command = [sys.executable, "-c", GRADIENTS]

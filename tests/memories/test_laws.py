@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sizes import small
 from torch import Tensor
@@ -37,7 +37,10 @@ def batches(draw: st.DrawFn) -> tuple[int, int, Tensor, int]:
     return num_steps, num_rows, starts, seed
 
 
-laws = settings(max_examples=24, deadline=None, derandomize=True)
+# Shapes are checked at every call by the second law and those without random batches; in the others, not once more.
+not_once_more = pytest.mark.usefixtures("unchecked")
+for_all_examples = HealthCheck.function_scoped_fixture  # which hypothesis warns of: the fixture holds for all of them
+laws = settings(max_examples=24, deadline=None, derandomize=True, suppress_health_check=[for_all_examples])
 
 
 def variants(name: str) -> list[dict[str, Any]]:
@@ -87,6 +90,7 @@ def assert_same(a: Any, b: Any, tolerance: float) -> None:
         torch.testing.assert_close(field, other, atol=tolerance, rtol=tolerance)
 
 
+@not_once_more
 @memories
 @dtypes
 @laws
@@ -111,6 +115,7 @@ def test_law_2_forward_equals_the_loop_over_step(name, dtype, batch):
     assert_same(memory(inputs, starts, state), memory.loop(inputs, starts, state), TOLERANCE[dtype])
 
 
+@not_once_more
 @memories
 @laws
 @given(batch=batches())
@@ -128,6 +133,7 @@ def test_law_2_gradients_of_forward_equal_those_of_the_loop(name, batch):
         torch.testing.assert_close(fast, slow, atol=1e-10, rtol=1e-10)
 
 
+@not_once_more
 @memories
 @laws
 @given(batch=batches(), at=st.floats(0, 1))
@@ -148,6 +154,7 @@ def test_law_3_an_episode_start_cuts_the_past_in_values_and_in_gradients(name, b
     assert again.isfinite().all(), "an undefined state survived an episode start"
 
 
+@not_once_more
 @memories
 @laws
 @given(batch=batches(), at=st.floats(0, 1))
@@ -160,6 +167,7 @@ def test_law_4_the_future_does_not_leak(name, batch, at):
     assert (gradient[now + 1 :] == 0).all()
 
 
+@not_once_more
 @memories
 @laws
 @given(batch=batches())

@@ -105,7 +105,7 @@ TRACKIO += ("starlette", "truststore", "uvicorn")
 def trackio_packages(tmp_path_factory: pytest.TempPathFactory) -> Path | str:
     """A folder with trackio in it, which is too large to be there for all developers; or why there is none."""
     folder, constraints = tmp_path_factory.mktemp("trackio"), Path(__file__).parents[2] / "constraints.txt"
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", f"--target={folder}"]
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", f"--target={folder}"]
     done = subprocess.run([*install, f"--constraint={constraints}", *TRACKIO], capture_output=True, text=True)
     return f"trackio cannot be installed here: {done.stderr.strip().splitlines()[-1]}" if done.returncode else folder
 

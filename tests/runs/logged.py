@@ -12,33 +12,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import forked
 import numpy as np
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.compat.proto.event_pb2 import Event
 from wandb.proto.wandb_internal_pb2 import Record
 
+from memagents.runs import training
+from memagents.runs.checkpoints import Checkpoints
+from memagents.runs.config import TrainConfig
 from memagents.runs.metrics import read_rows
 
 Point = tuple[int, str, float]
 
-SESSION = """
-import json, os, signal, sys
-from memagents.runs import training
-from memagents.runs.checkpoints import Checkpoints
-from memagents.runs.config import TrainConfig
-
-step, settings = Checkpoints._on_step, json.loads(sys.argv[1])
-
-def step_or_die(self):
-    if str(self.model.num_timesteps) == sys.argv[2]:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return step(self)
-
-Checkpoints._on_step = step_or_die
-if sys.argv[2] == "evaluation":
-    training.evaluate_model = lambda *_, **__: sys.exit("no evaluation today")
-training.train(TrainConfig(**settings | {"log": tuple(settings["log"])}))
-"""
 READ_TRACKIO = """
 import json, trackio
 from trackio.sqlite_storage import SQLiteStorage
@@ -64,11 +50,28 @@ SETTINGS = {
 
 def session(folder: Path, dies_at: int | str, log: list[str], **environment: str) -> None:
     """A process that trains in a folder, to the end, or until it is killed at a step, or ends before its evaluation."""
-    settings = SETTINGS | {"log": log, "folder": str(folder)}
+    config = TrainConfig(**SETTINGS, log=tuple(log), folder=folder)
     others = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
-    command = [sys.executable, "-c", SESSION, json.dumps(settings), str(dies_at)]
-    ended = subprocess.run(command, env=others | environment, capture_output=True, text=True, timeout=300)
-    assert ended.returncode == {NEVER: 0, "evaluation": 1}.get(dies_at, -signal.SIGKILL), ended.stderr
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    said = folder.parent / "said"
+    process = forked.start(said, others | environment, train_or_die, config, dies_at)
+    process.join(300)
+    assert process.exitcode == {NEVER: 0, "evaluation": 1}.get(dies_at, -signal.SIGKILL), said.read_text()
+
+
+def train_or_die(config: TrainConfig, dies_at: int | str) -> None:
+    """What the process of a session does."""
+    step = Checkpoints._on_step
+
+    def step_or_die(self: Checkpoints) -> bool:
+        if self.model.num_timesteps == dies_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return step(self)
+
+    Checkpoints._on_step = step_or_die
+    if dies_at == "evaluation":
+        training.evaluate_model = lambda *_, **__: sys.exit("no evaluation today")
+    training.train(config)
 
 
 def points(folder: Path) -> Counter[Point]:

@@ -4,13 +4,14 @@ import io
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import forked
 import pytest
 from test_resume import assert_same_run
 
@@ -105,26 +106,21 @@ def test_an_echo_of_a_signal_is_one_signal_and_a_second_one_ends_the_process_at_
     assert ended == [(signal.SIGTERM, signal.SIG_DFL)]
 
 
-CHILD = """
-import sys
-from memagents.runs.config import TrainConfig
-from memagents.runs.training import train
-
-train(TrainConfig(env="CartPole-v1", memory="rnn", n_envs=2, timesteps=10_000_000, folder=sys.argv[1],
-                  algo_kwargs={"n_steps": 16}, checkpoint_every=32))
-"""
+def train_for_ever(folder: Path) -> None:
+    config = TrainConfig(env="CartPole-v1", memory="rnn", n_envs=2, timesteps=10_000_000, folder=folder)
+    train(replace(config, algo_kwargs={"n_steps": 16}, checkpoint_every=32))
 
 
 @pytest.fixture
 def child(tmp_path):
     """Another process that trains for ever, with a first checkpoint written."""
-    process = subprocess.Popen([sys.executable, "-c", CHILD, tmp_path / "run"], stderr=subprocess.DEVNULL)
+    process = forked.start(tmp_path / "said", os.environ, train_for_ever, tmp_path / "run")
     deadline = time.monotonic() + 100
     while not (tmp_path / "run" / "checkpoints" / "LATEST").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     yield process
     process.kill()
-    process.wait()
+    process.join()
 
 
 def test_another_process_is_kept_out_of_a_run_until_it_has_ended_however_it_ended(child, tmp_path):
@@ -136,26 +132,30 @@ def test_another_process_is_kept_out_of_a_run_until_it_has_ended_however_it_ende
         locked(config.folder),
     ):
         pass
-    child.send_signal(signal.SIGKILL)
-    child.wait()
+    child.kill()
+    child.join()
     with locked(config.folder):
         assert json.loads((tmp_path / "run" / "run.lock").read_text())["pid"] == os.getpid()
     assert not (tmp_path / "run" / "run.lock").exists()
     assert newest_checkpoint(RunFolder(tmp_path / "run")) is not None
 
 
+def command_line(arguments: list[str]) -> None:
+    sys.exit(main(arguments))
+
+
 @pytest.mark.parametrize("name", SIGNALS)
 def test_a_signal_to_all_processes_of_a_run_is_for_the_one_that_trains(name, tmp_path):
     options = ["--env", "CartPole-v1", "--vectorization", "subproc", "--n-envs", "2", "--timesteps", "30000"]
     options += ["--algo-kwargs", "n_steps=64", "n_epochs=1"]
-    command = [sys.executable, "-m", "memagents.cli", "train", *options, "--folder", tmp_path / "run"]
-    process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    command = ["train", *options, "--folder", str(tmp_path / "run")]
+    process = forked.start(tmp_path / "said", os.environ, command_line, command)
     metrics, deadline = tmp_path / "run" / "metrics.jsonl", time.monotonic() + 100
     while not (metrics.exists() and metrics.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
     os.killpg(process.pid, getattr(signal, name))
-    _, said = process.communicate(timeout=100)
-    assert process.returncode == SIGNALS[name], said
+    process.join(100)
+    assert process.exitcode == SIGNALS[name], (tmp_path / "said").read_text()
     assert newest_checkpoint(RunFolder(tmp_path / "run")) is not None
 
 

@@ -2,10 +2,9 @@
 
 import json
 import os
-import subprocess
-import sys
 import time
 
+import forked
 import pytest
 from logged import read_records
 from stable_baselines3.common.logger import Logger
@@ -70,6 +69,14 @@ def wandb_records(finished) -> list[Record]:
     return records
 
 
+def say_mode() -> None:
+    import wandb
+
+    from memagents.runs.dashboards import wandb_mode
+
+    print(wandb_mode(wandb.Settings(silent=True)))
+
+
 @pytest.mark.parametrize(
     ("environment", "mode"),
     [({}, "offline"), ({"WANDB_API_KEY": "0" * 40}, "online"), ({"WANDB_MODE": "disabled"}, None)],
@@ -77,16 +84,8 @@ def wandb_records(finished) -> list[Record]:
 )
 def test_wandb_is_online_only_with_a_key_and_never_asks_for_one(environment, mode, tmp_path):
     # In a process of its own, because wandb remembers the first answer.
-    program = (
-        "import wandb; from memagents.runs.dashboards import wandb_mode; print(wandb_mode(wandb.Settings(silent=True)))"
-    )
     clean = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
-    answer = subprocess.run(
-        [sys.executable, "-c", program],
-        env=clean | {"NETRC": str(tmp_path / "netrc"), "HOME": str(tmp_path)} | environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert answer.stdout.strip() == str(mode)
-    assert answer.stderr == ""
+    clean |= {"NETRC": str(tmp_path / "netrc"), "HOME": str(tmp_path)} | environment
+    process = forked.start(tmp_path / "said", clean, say_mode)
+    process.join(100)
+    assert (tmp_path / "said").read_text().strip() == str(mode)

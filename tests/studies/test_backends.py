@@ -3,13 +3,14 @@
 import os
 import shlex
 import signal
-import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import forked
 import pytest
 import tyro
 
@@ -238,14 +239,12 @@ def is_alive(pid: int) -> bool:
 def test_a_study_that_is_killed_leaves_no_workers_and_ends_with_the_same_table_when_started_again(tmp_path):
     asked = {**GRID, "timesteps": 640, "checkpoint_every": 128, "algo_kwargs": {"n_steps": 16, "n_epochs": 1}}
     config = CompareConfig(**asked, folder=tmp_path / "killed")
-    made = f"CompareConfig(**{asked}, folder=Path({str(config.folder)!r}), jobs=2)"
-    program = f"from pathlib import Path; from memagents.studies.comparison import *; compare({made})"
-    driver = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
+    driver = forked.start(tmp_path / "said", os.environ, compare, replace(config, jobs=2))
     deadline = time.monotonic() + 120
     while not (workers := locks(config.folder)) and time.monotonic() < deadline:
         time.sleep(0.02)
     driver.kill()
-    driver.wait()
+    driver.join()
     again = compare(config)  # at once, while the worker is still dying
     assert workers
     assert not any(map(is_alive, workers))

@@ -1,9 +1,9 @@
-"""The statistics against those of rliable (Agarwal et al., 2021), which gets an environment of its own."""
+"""The statistics against those of rliable (Agarwal et al., 2021), which gets packages of its own."""
 
 import json
+import os
 import subprocess
 import sys
-import venv
 
 import numpy as np
 import pytest
@@ -60,15 +60,15 @@ def scores() -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture(scope="module")
 def rliable(tmp_path_factory, scores) -> dict:
     """What rliable says of the scores."""
-    folder = tmp_path_factory.mktemp("rliable")
-    venv.create(folder, with_pip=True)
-    python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-    install = [python, "-m", "pip", "install", "--quiet", "--no-deps", *PINS]
-    installed = subprocess.run(install, capture_output=True, text=True, check=False)
+    folder = str(tmp_path_factory.mktemp("rliable"))
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--target", folder]
+    installed = subprocess.run([*install, *PINS], capture_output=True, text=True, check=False)
     if installed.returncode:
         pytest.skip(f"rliable cannot be installed here: {installed.stderr.strip().splitlines()[-1]}")
     given = json.dumps([scores[0].tolist(), scores[1].tolist(), THRESHOLDS])
-    done = subprocess.run([python, "-c", THEIRS], input=given, capture_output=True, text=True, check=False)
+    of_its_own = os.environ | {"PYTHONPATH": folder}  # which comes before the packages that are installed here
+    command = [sys.executable, "-c", THEIRS]
+    done = subprocess.run(command, input=given, env=of_its_own, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -24,8 +24,8 @@ TINY = {"env": "CartPole-v1", "n_envs": 2, "algo_kwargs": {"n_steps": 16, "n_epo
 def submitit(tmp_path_factory):
     """The package, for this process and for the jobs."""
     folder = tmp_path_factory.mktemp("submitit")
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder, *PINS]
-    installed = subprocess.run(install, capture_output=True, text=True, check=False)
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--target", folder]
+    installed = subprocess.run([*install, *PINS], capture_output=True, text=True, check=False)
     if installed.returncode:
         pytest.skip(f"submitit cannot be installed here: {installed.stderr.strip().splitlines()[-1]}")
     with pytest.MonkeyPatch.context() as patch:
