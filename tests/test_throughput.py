@@ -136,7 +136,7 @@ def test_an_expanded_array_is_as_large_as_what_it_is_expanded_from():
     assert roofline.size(torch.rand(1, 3).expand(100, 3)) == 4 * 3
 
 
-@pytest.mark.parametrize(("name", "gates"), [("rnn", 1), ("gru", 3)])
+@pytest.mark.parametrize(("name", "gates"), [("rnn", 1), ("gru", 3), ("lstm", 4)])
 def test_the_work_of_a_recurrent_memory_is_that_of_its_products_forward_and_back(name, gates):
     inputs_size, hidden_size, num_steps, num_rows = 3, 8, 6, 2
     memory = make_memory(name, input_size=inputs_size, hidden_size=hidden_size)

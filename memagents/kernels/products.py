@@ -21,7 +21,8 @@ from jaxtyping import Float
 from numba import types
 from numba.extending import overload
 
-from memagents.kernels.parts import Array
+from memagents.kernels.compilation import compiled
+from memagents.kernels.parts import Array, dot
 
 AS_IT_IS, TRANSPOSED = ord("N"), ord("T")
 
@@ -49,6 +50,22 @@ can_multiply = _find()
 set_threads: Any = types.ExternalFunction(SET_THREADS, types.int32(types.int32))
 
 
+FEW_ROWS = 4
+"""Up to here rows are multiplied one by one, for the library would first put all of b into another order."""
+
+
+@compiled
+def add_few(out: Float[Array, "M N"], a: Float[Array, "M K"], b: Array, transposed: bool) -> None:
+    """The same for few rows: b is read once, row by row."""
+    for i in range(len(b)):
+        for m in range(len(a)):
+            if transposed:
+                out[m, i] += dot(b[i], a[m])
+            else:
+                for n in range(out.shape[1]):
+                    out[m, n] += a[m, i] * b[i, n]
+
+
 def add_product(out: Float[Array, "M N"], a: Float[Array, "M K"], b: Array, transposed: bool) -> None:
     """out += a b, or a bᵀ, of arrays whose rows stand one after the other."""
     out += a @ (b.T if transposed else b)
@@ -64,6 +81,9 @@ def _by_the_library(out: Any, a: Any, b: Any, transposed: Any) -> Callable[[Any,
     )
 
     def product(out: Any, a: Any, b: Any, transposed: Any) -> None:
+        if len(a) <= FEW_ROWS:
+            add_few(out, a, b, transposed)
+            return
         letters, lengths, plus = np.empty(2, np.uint8), np.empty(4, np.int32), np.empty(1, out.dtype)
         letters[0], letters[1], plus[0] = TRANSPOSED if transposed else AS_IT_IS, AS_IT_IS, 1
         lengths[0], lengths[1], lengths[2], lengths[3] = out.shape[1], out.shape[0], a.shape[1], b.shape[1]
@@ -72,6 +92,5 @@ def _by_the_library(out: Any, a: Any, b: Any, transposed: Any) -> Callable[[Any,
         # A matrix of Fortran's is one of ours transposed: outᵀ += bᵀ aᵀ.
         gemm(of_b, of_a, n, m, k, one, b.ctypes, between, a.ctypes, k, one, out.ctypes, n)
 
-    return cast(
-        Callable[[Any, Any, Any, Any], None], inspect.unwrap(product)
-    )  # from checks of shapes, which cannot be compiled
+    machine_code = inspect.unwrap(product)  # from checks of shapes, which cannot be compiled
+    return cast(Callable[[Any, Any, Any, Any], None], machine_code)

@@ -8,12 +8,15 @@ machine multiplies large matrices and copies large arrays. Writes `results/throu
 """
 
 import csv
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
+from unittest.mock import patch
 
+import numpy as np
 import torch
 from pages import origin_list, table
 from timing.programs import Runner, ThroughputConfig, our_program
@@ -22,6 +25,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
+
+from memagents.kernels import recurrence
 
 PAGE = """\
 # How near the training of every memory comes to what this machine can do
@@ -43,8 +48,9 @@ products: exponentials, sorting, short vectors.
 
 {table}
 
-What this does not show: operations and bytes inside of kernels (the NTM's, the DNC's and the MANN's addressing), bytes
-that never leave the cache and cost little, which is why a share of copying can be above 1, and the time to act.
+What this does not show: operations inside of the kernels of NTM, DNC and MANN (their addressing), bytes inside of any
+kernel, bytes that never leave the cache and cost little, which is why a share of copying can be above 1, and the time
+to act.
 """
 
 SIZE = 1024
@@ -52,11 +58,6 @@ SIZE = 1024
 
 NUMBERS = 2**24
 """In an array that is copied."""
-
-
-def recurrent_layer(inputs: Tensor, weight_ih: Tensor, weight_hh: Tensor, *_: Any, **__: Any) -> int:
-    """Of oneDNN's kernel: the products of all steps with the input's and the hidden vector's weights."""
-    return 2 * inputs.shape[0] * inputs.shape[1] * (weight_ih.numel() + weight_hh.numel())
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> int:
@@ -69,9 +70,6 @@ PRODUCTS: dict[Any, Callable[..., int]] = {
     **flop_registry,
     aten.addmm_: flop_registry[aten.addmm],
     aten.baddbmm_: flop_registry[aten.baddbmm],
-    aten.mkldnn_rnn_layer: recurrent_layer,
-    # Twice the forward pass: the gradients of what is multiplied, on both sides.
-    aten.mkldnn_rnn_layer_backward: lambda *told, **_: 2 * recurrent_layer(*told),
     aten._scaled_dot_product_flash_attention_for_cpu: attention,
     # The scores are computed once more, then four products.
     aten._scaled_dot_product_flash_attention_for_cpu_backward: lambda _, *told, **__: 5 * attention(*told) // 2,
@@ -90,6 +88,33 @@ class Work(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.flops = self.bytes = 0
+        self._walked: list[int] = []
+
+    def __enter__(self) -> "Work":
+        self._kernels = [patch.object(recurrence, name, self._counted(name)) for name in ("advance", "retreat")]
+        for kernel in self._kernels:
+            kernel.start()
+        return cast(Work, super().__enter__())
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        for kernel in self._kernels:
+            kernel.stop()
+        self.flops += sum(self._walked)
+        self._walked.clear()
+
+    def _counted(self, name: str) -> Callable[..., None]:
+        """A kernel that walks through the steps of a recurrent network, of which each is a product with its weights."""
+        walk = getattr(recurrence, name)
+        place = list(inspect.signature(walk).parameters).index("from_hidden")
+
+        def counted(*arguments: Any) -> None:
+            *_, sizes, first, stop = arguments
+            rows = (np.minimum(sizes, stop) - first).clip(0).sum()
+            self._walked.append(2 * int(rows) * arguments[place].size)
+            walk(*arguments)
+
+        return counted
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
