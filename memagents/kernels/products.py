@@ -55,24 +55,29 @@ FEW_ROWS = 4
 
 
 @compiled
-def add_few(out: Float[Array, "M N"], a: Float[Array, "M K"], b: Array, transposed: bool) -> None:
+def add_few(out: Array, a: Array, b: Array, transposed: bool, first: int, stop: int) -> None:
     """The same for few rows: b is read once, row by row."""
-    for i in range(len(b)):
-        for m in range(len(a)):
-            if transposed:
-                out[m, i] += dot(b[i], a[m])
-            else:
-                for n in range(out.shape[1]):
-                    out[m, n] += a[m, i] * b[i, n]
+    if transposed:
+        for n in range(first, stop):
+            for m in range(len(a)):
+                out[m, n] += dot(b[n], a[m])
+    else:
+        for k in range(len(b)):
+            for m in range(len(a)):
+                factor, row, added = a[m, k], b[k, first:stop], out[m, first:stop]
+                for n in range(len(row)):
+                    added[n] += factor * row[n]
 
 
-def add_product(out: Float[Array, "M N"], a: Float[Array, "M K"], b: Array, transposed: bool) -> None:
-    """out += a b, or a bᵀ, of arrays whose rows stand one after the other."""
-    out += a @ (b.T if transposed else b)
+def add_product(
+    out: Float[Array, "M N"], a: Float[Array, "M K"], b: Array, transposed: bool, first: int, stop: int
+) -> None:
+    """out += a b, or a bᵀ, in columns `first` to `stop`. The numbers of each array stand row after row."""
+    out[:, first:stop] += (a @ (b.T if transposed else b))[:, first:stop]
 
 
 @overload(add_product)
-def _by_the_library(out: Any, a: Any, b: Any, transposed: Any) -> Callable[[Any, Any, Any, Any], None]:
+def _by_the_library(out: Any, a: Any, b: Any, transposed: Any, first: Any, stop: Any) -> Callable[..., None]:
     number = out.dtype
     letter, size, one = (types.CPointer(kind) for kind in (types.uint8, types.int32, number))  # type: ignore[no-untyped-call]
     matrix = (one, size)  # its first number, and how many stand between rows
@@ -80,17 +85,22 @@ def _by_the_library(out: Any, a: Any, b: Any, transposed: Any) -> Callable[[Any,
         PRODUCTS[number], types.void(letter, letter, size, size, size, one, *matrix, *matrix, one, *matrix)
     )
 
-    def product(out: Any, a: Any, b: Any, transposed: Any) -> None:
+    def product(out: Any, a: Any, b: Any, transposed: Any, first: Any, stop: Any) -> None:
         if len(a) <= FEW_ROWS:
-            add_few(out, a, b, transposed)
+            add_few(out, a, b, transposed, first, stop)
             return
-        letters, lengths, plus = np.empty(2, np.uint8), np.empty(4, np.int32), np.empty(1, out.dtype)
+        letters, lengths, plus = np.empty(2, np.uint8), np.empty(5, np.int32), np.empty(1, out.dtype)
         letters[0], letters[1], plus[0] = TRANSPOSED if transposed else AS_IT_IS, AS_IT_IS, 1
-        lengths[0], lengths[1], lengths[2], lengths[3] = out.shape[1], out.shape[0], a.shape[1], b.shape[1]
-        n, m, k, between = lengths.ctypes, lengths[1:].ctypes, lengths[2:].ctypes, lengths[3:].ctypes
-        of_b, of_a, one = letters.ctypes, letters[1:].ctypes, plus.ctypes
+        lengths[0], lengths[1], lengths[2] = stop - first, out.shape[0], a.shape[1]
+        lengths[3], lengths[4] = b.shape[1], out.shape[1]
+        n, m, k = lengths.ctypes, lengths[1:].ctypes, lengths[2:].ctypes
+        b_row, out_row = lengths[3:].ctypes, lengths[4:].ctypes
+        of_b, of_a, one, out_part = letters.ctypes, letters[1:].ctypes, plus.ctypes, out[:, first:].ctypes
         # A matrix of Fortran's is one of ours transposed: outᵀ += bᵀ aᵀ.
-        gemm(of_b, of_a, n, m, k, one, b.ctypes, between, a.ctypes, k, one, out.ctypes, n)
+        if transposed:
+            gemm(of_b, of_a, n, m, k, one, b[first:].ctypes, b_row, a.ctypes, k, one, out_part, out_row)
+        else:
+            gemm(of_b, of_a, n, m, k, one, b[:, first:].ctypes, b_row, a.ctypes, k, one, out_part, out_row)
 
     machine_code = inspect.unwrap(product)  # from checks of shapes, which cannot be compiled
-    return cast(Callable[[Any, Any, Any, Any], None], machine_code)
+    return cast(Callable[..., None], machine_code)

@@ -1,15 +1,14 @@
 """A recurrent network over packed segments, by kernels.
 
 What the inputs add is one product for all steps, and so is the gradient of every weight. What is left to a step is one
-product with what was remembered, and the cell's gates. Each thread takes some segments from their first step to their
-last.
+product with what was remembered, and the cell's gates. Of each product a thread takes some columns, and of the gates
+some segments; after either it waits for the others.
 
 Axes: P places of the packed layout (`ops/packed.py`), N segments, T steps, D features of an input, H of the hidden
 vector, C of the cell (H in an LSTM, else none), G gates.
 """
 
-from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,15 +18,15 @@ from torch.autograd.function import once_differentiable
 
 from memagents.kernels import cells
 from memagents.kernels.compilation import compiled
-from memagents.kernels.parts import Array
+from memagents.kernels.parts import Array, put
 from memagents.kernels.products import add_product, can_multiply, set_threads
-from memagents.kernels.threads import in_threads, parts_of
+from memagents.kernels.threads import OPENMP, all_threads, in_team, share, this_thread, wait
 from memagents.kernels.unroll import can_work_with
 
 
 def can_unroll(inputs: Tensor) -> bool:
     """Whether `unroll_cell` can."""
-    return can_multiply and can_work_with(inputs)
+    return can_multiply and OPENMP is not None and can_work_with(inputs)
 
 
 def unroll_cell(
@@ -58,27 +57,27 @@ def advance(
     hidden: Float[Array, "P H"],
     cell: Float[Array, "P C"],
     sizes: Int[Array, " T"],
-    first: int,
-    stop: int,
+    _: None,
 ) -> None:
-    """Segments `first` to `stop`, from their first step to their last. What each step begins with is kept beside what
-    comes of it, in `before` and `cell_before`, of which the first step's is given."""
-    threads, begins = set_threads(1), first
+    """All steps. What each begins with is kept beside what comes of it, in `before` and `cell_before`, of which the
+    first step's is given."""
+    thread, team, alone = this_thread(), all_threads(), set_threads(1)
+    first, stop = share(heard.shape[1], thread, team)
+    begins = 0
     for t in range(len(sizes)):
-        ends, following = begins + min(sizes[t], stop) - first, begins + sizes[t]
-        if ends <= begins:
-            break
-        step, heard_now = slice(begins, ends), heard[begins:ends]
-        add_product(heard_now, before[step], from_hidden, True)
-        cells.forward(kind, told[step], heard_now, before[step], cell_before[step], hidden[step], cell[step])
+        step = slice(begins, begins + sizes[t])
+        add_product(heard[step], before[step], from_hidden, True, first, stop)
+        wait(team)
+        top, bottom = share(sizes[t], thread, team)
+        mine = slice(begins + top, begins + bottom)
+        cells.forward(kind, told[mine], heard[mine], before[mine], cell_before[mine], hidden[mine], cell[mine])
         if t + 1 < len(sizes):
-            for row in range(min(sizes[t + 1], stop) - first):
-                for h in range(hidden.shape[1]):
-                    before[following + row, h] = hidden[begins + row, h]
-                for c in range(cell.shape[1]):
-                    cell_before[following + row, c] = cell[begins + row, c]
-        begins = following
-    set_threads(threads)
+            for row in range(begins + top, begins + min(bottom, sizes[t + 1])):
+                put(hidden[row], before[row + sizes[t]])
+                put(cell[row], cell_before[row + sizes[t]])
+        wait(team)
+        begins += sizes[t]
+    set_threads(alone)
 
 
 @compiled
@@ -97,26 +96,27 @@ def retreat(
     d_told: Float[Array, "P GH"],
     d_heard: Float[Array, "P GH"],
     sizes: Int[Array, " T"],
-    first: int,
-    stop: int,
+    _: None,
 ) -> None:
     """The gradient of `advance`. In `d_hidden` and `d_cell`, which begin at 0, those before the segments are left."""
-    threads, begins = set_threads(1), sizes.sum() + first
+    thread, team, alone = this_thread(), all_threads(), set_threads(1)
+    first, stop = share(before.shape[1], thread, team)
+    begins = sizes.sum()
     for t in range(len(sizes) - 1, -1, -1):
         begins -= sizes[t]
-        rows = min(sizes[t], stop) - first
-        if rows <= 0:
-            continue
-        step, d, d_kept = slice(begins, begins + rows), d_hidden[first : first + rows], d_cell[first : first + rows]
-        for row in range(rows):
-            for h in range(d.shape[1]):
-                d[row, h] += d_after[begins + row, h]
-            for c in range(d_kept.shape[1]):
-                d_kept[row, c] += d_cell_after[begins + row, c]
-        kept, given = (before[step], cell_before[step], cell[step]), (d_told[step], d_heard[step])
-        cells.backward(kind, gates[step], heard[step], *kept, d, d_kept, *given)
-        add_product(d, d_heard[step], from_hidden, False)
-    set_threads(threads)
+        top, bottom = share(sizes[t], thread, team)
+        for row in range(top, bottom):
+            for h in range(d_hidden.shape[1]):
+                d_hidden[row, h] += d_after[begins + row, h]
+            for c in range(d_cell.shape[1]):
+                d_cell[row, c] += d_cell_after[begins + row, c]
+        mine, kept = slice(begins + top, begins + bottom), slice(top, bottom)
+        known, given = (before[mine], cell_before[mine], cell[mine]), (d_told[mine], d_heard[mine])
+        cells.backward(kind, gates[mine], heard[mine], *known, d_hidden[kept], d_cell[kept], *given)
+        wait(team)
+        add_product(d_hidden[: sizes[t]], d_heard[begins : begins + sizes[t]], from_hidden, False, first, stop)
+        wait(team)
+    set_threads(alone)
 
 
 class _Unroll(torch.autograd.Function):
@@ -140,11 +140,10 @@ class _Unroll(torch.autograd.Function):
         cell, cell_before = (told.new_empty(len(told), begin_cell.shape[1]) for _ in range(2))
         before[: len(begin)], cell_before[: len(begin)] = begin, begin_cell
         walked = told, heard, before, cell_before, weight_hh.contiguous(), hidden, cell
-        arrays: tuple[Any, ...] = cells.KINDS[kind], *(each.numpy() for each in walked), np.array(sizes)
-        parts, walk = parts_of(sizes), cast(Callable[..., None], advance)
-        in_threads(lambda part: walk(*arrays, part.start, part.stop), parts)
+        arrays = cells.KINDS[kind], *(each.numpy() for each in walked), np.array(sizes)
+        in_team(advance, arrays, 2 * len(told) * weight_hh.numel())
         ctx.save_for_backward(inputs, weight_ih, weight_hh, told, heard, before, cell_before, cell)
-        ctx.kind, ctx.steps, ctx.parts = kind, arrays[-1], parts
+        ctx.kind, ctx.steps = kind, arrays[-1]
         return hidden, cell
 
     @staticmethod
@@ -157,9 +156,7 @@ class _Unroll(torch.autograd.Function):
         known = told, heard, before, cell_before, weight_hh.contiguous(), cell
         gradients = d_after.contiguous(), d_cell_after.contiguous(), d_begin, d_begin_cell, d_told, d_heard
         fields = (each.numpy() for each in (*known, *gradients))
-        arrays: tuple[Any, ...] = cells.KINDS[ctx.kind], *fields, ctx.steps
-        walk = cast(Callable[..., None], retreat)
-        in_threads(lambda part: walk(*arrays, part.start, part.stop), ctx.parts)
+        in_team(retreat, (cells.KINDS[ctx.kind], *fields, ctx.steps), 2 * len(told) * weight_hh.numel())
         d_bias = d_told.sum(0)
         return (
             None,

@@ -109,7 +109,7 @@ class _Unroll(torch.autograd.Function):
                 part.after.append(now)
             return part
 
-        parts = in_threads(advance, parts_of([num_rows] * num_steps))
+        parts = in_threads(advance, parts_of(num_rows, num_steps))
         ctx.save_for_backward(from_past, to_interface, past, gates, hidden, interface)
         ctx.kernel, ctx.controller, ctx.parts = kernel, controller, parts
         return hidden, reads, *joined(part.after[-1] for part in parts)

@@ -8,15 +8,13 @@ machine multiplies large matrices and copies large arrays. Writes `results/throu
 """
 
 import csv
-import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
 from typing import Any, cast
 from unittest.mock import patch
 
-import numpy as np
 import torch
 from pages import origin_list, table
 from timing.programs import Runner, ThroughputConfig, our_program
@@ -27,6 +25,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from memagents.kernels import recurrence
+from memagents.kernels.threads import in_team
 
 PAGE = """\
 # How near the training of every memory comes to what this machine can do
@@ -88,33 +87,20 @@ class Work(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.flops = self.bytes = 0
-        self._walked: list[int] = []
 
     def __enter__(self) -> "Work":
-        self._kernels = [patch.object(recurrence, name, self._counted(name)) for name in ("advance", "retreat")]
-        for kernel in self._kernels:
-            kernel.start()
+        self._kernels = patch.object(recurrence, "in_team", self._counted)
+        self._kernels.start()
         return cast(Work, super().__enter__())
 
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)
-        for kernel in self._kernels:
-            kernel.stop()
-        self.flops += sum(self._walked)
-        self._walked.clear()
+        self._kernels.stop()
 
-    def _counted(self, name: str) -> Callable[..., None]:
-        """A kernel that walks through the steps of a recurrent network, of which each is a product with its weights."""
-        walk = getattr(recurrence, name)
-        place = list(inspect.signature(walk).parameters).index("from_hidden")
-
-        def counted(*arguments: Any) -> None:
-            *_, sizes, first, stop = arguments
-            rows = (np.minimum(sizes, stop) - first).clip(0).sum()
-            self._walked.append(2 * int(rows) * arguments[place].size)
-            walk(*arguments)
-
-        return counted
+    def _counted(self, kernel: Callable[..., None], arguments: Sequence[Any], operations: int) -> None:
+        """Runs the kernel of a recurrent network, of which each step is a product."""
+        self.flops += operations
+        in_team(kernel, arguments, operations)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))

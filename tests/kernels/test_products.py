@@ -4,12 +4,12 @@ import numba
 import numpy as np
 import pytest
 
-from memagents.kernels.products import add_product, set_threads
+from memagents.kernels.products import FEW_ROWS, add_product, set_threads
 
 
 @numba.njit
-def add(out, a, b, transposed):
-    add_product(out, a, b, transposed)
+def add(out, a, b, transposed, first, stop):
+    add_product(out, a, b, transposed, first, stop)
 
 
 @numba.njit
@@ -21,15 +21,17 @@ def threads_set_one_after_the_other(first, second):
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-13)])
 @pytest.mark.parametrize("transposed", [False, True])
-@pytest.mark.parametrize(("m", "k", "n"), [(1, 1, 1), (3, 4, 5), (17, 2, 9), (4, 0, 3), (0, 4, 3)])
-def test_a_product_is_added(m, k, n, transposed, dtype, tolerance):
-    drawn = np.random.default_rng(0)
+@pytest.mark.parametrize(("m", "k", "n"), [(1, 1, 1), (FEW_ROWS, 4, 5), (17, 2, 9), (9, 0, 3), (0, 4, 3)])
+@pytest.mark.parametrize(("first", "fewer"), [(0, 0), (0, 1), (1, 0)])
+def test_a_product_is_added_in_some_columns(m, k, n, first, fewer, transposed, dtype, tolerance):
+    drawn, columns = np.random.default_rng(0), slice(first, n - fewer)
     a, b, out = (drawn.normal(size=shape).astype(dtype) for shape in ((m, k), (n, k) if transposed else (k, n), (m, n)))
-    expected = out.copy()
-    add_product(expected, a, b, transposed)
-    np.testing.assert_allclose(expected, out + a @ (b.T if transposed else b), atol=tolerance)
-    add(out, a, b, transposed)
+    expected, by_numpy = out.copy(), out.copy()
+    expected[:, columns] += (a @ (b.T if transposed else b))[:, columns]
+    add_product(by_numpy, a, b, transposed, first, n - fewer)
+    add(out, a, b, transposed, first, n - fewer)
     np.testing.assert_allclose(out, expected, atol=tolerance)
+    np.testing.assert_allclose(by_numpy, expected, atol=tolerance)
 
 
 def test_threads_are_set_for_the_thread_that_sets_them():
