@@ -30,7 +30,8 @@ FEWEST_ROWS, FEWEST_STEPS = 8, 8
 FEWEST_OPERATIONS = 2_000_000
 """For each thread of a team."""
 
-_begun: set[Callable[..., None]] = set()
+_begun: set[tuple[Any, ...]] = set()
+"""Kernels that are compiled, and for which kinds of numbers."""
 
 Outlined = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 """What a thread is told to do."""
@@ -87,11 +88,13 @@ def in_team(kernel: Callable[..., None], arguments: Sequence[Any], operations: i
         operations: about how many it comes to.
     """
     number = min(torch.get_num_threads(), operations // FEWEST_OPERATIONS)
-    if number < 2 or OPENMP is None or kernel not in _begun:
-        _begun.add(kernel)  # compiled, that is; a thread that compiles would keep the others waiting
+    kinds = kernel, *(getattr(each, "dtype", None) for each in arguments)
+    if number < 2 or OPENMP is None or kinds not in _begun:
         kernel(*arguments, None)
+        _begun.add(kinds)
     else:
-        # No line of Python is run in the threads: one that was interrupted would never come to where others wait.
+        # No line of Python is run in the threads, which to compile would take many: one that was interrupted would
+        # never come to where others wait.
         OPENMP.GOMP_parallel(Outlined(partial(kernel, *arguments)), None, number, 0)
 
 

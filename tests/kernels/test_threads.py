@@ -99,10 +99,19 @@ def halves_of_sums(numbers, sums, teams, _):
 
 
 def test_a_team_shares_the_work_and_each_waits_for_all(three_threads):
-    numbers = np.arange(1000.0)
-    for operations, teams in ((3 * FEWEST_OPERATIONS, [1, 0, 0]), (3 * FEWEST_OPERATIONS, [3, 3, 3]), (5, [1, 0, 0])):
-        found = np.zeros((2, 3)), np.zeros(3)
-        in_team(halves_of_sums, (numbers, *found), operations)  # first alone, to be compiled
+    much, alone, all_three = 3 * FEWEST_OPERATIONS, [1, 0, 0], [3, 3, 3]
+    cases = [
+        (float, much, alone),
+        (float, much, all_three),
+        (int, much, alone),
+        (int, much, all_three),
+        (int, 5, alone),
+    ]
+    for kind, operations, teams in cases:
+        numbers, found = np.arange(1000).astype(kind), (np.zeros((2, 3)), np.zeros(3))
+        in_team(
+            halves_of_sums, (numbers, *found), operations
+        )  # at first alone, to be compiled for numbers of that kind
         (parts, wholes), sizes = found
         assert sizes.tolist() == teams
         assert parts.sum() == numbers.sum()
