@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from memagents.kernels.compilation import compiled
+from memagents.kernels.exponentials import SHORT
 from memagents.kernels.parts import Array, Number
 
 ONE, HALF = np.float32(1), np.float32(0.5)
@@ -25,9 +26,6 @@ FLAT = np.float32(9.1)
 P0, P1, P2 = (np.float32(number / 135135) for number in (17325, 378, 1))
 Q0, Q1, Q2 = (np.float32(number / 135135) for number in (62370, 3150, 28))
 """The fraction's numerator and denominator, over x and 1: the factors of x², x⁴ and x⁶."""
-
-SHORT = 4
-"""Bytes of a number in 32 bits."""
 
 
 @compiled

@@ -26,6 +26,7 @@ from memagents.kernels.parts import (
     softmax,
     softmax_backward,
     softplus,
+    squares,
 )
 from memagents.kernels.usage import allocation, allocation_backward, by_usage, retention, retention_backward
 
@@ -48,6 +49,7 @@ class Write(NamedTuple):
     vector: Array
     allocation_gate: Number
     write_gate: Number
+    lengths: Array
     similarity: Array
     content: Array
     order: Array
@@ -56,11 +58,19 @@ class Write(NamedTuple):
 
 @compiled
 def look_up(
-    key: Array, strength: Number, memory: Float[Array, "N W"], near: Float[Array, " N"], content: Float[Array, " N"]
+    key: Array,
+    strength: Number,
+    memory: Float[Array, "N W"],
+    lengths: Float[Array, " N"],
+    near: Float[Array, " N"],
+    content: Float[Array, " N"],
 ) -> None:
     """Attention to words that resemble a key."""
-    similarity(key, memory, near)
-    softmax((1 + softplus(strength)) * near, content)
+    similarity(key, memory, lengths, near)
+    bounded = 1 + softplus(strength)
+    for n in range(len(near)):
+        content[n] = bounded * near[n]
+    softmax(content, content)
 
 
 @compiled
@@ -68,6 +78,7 @@ def look_up_backward(
     key: Array,
     strength: Number,
     memory: Float[Array, "N W"],
+    lengths: Float[Array, " N"],
     near: Float[Array, " N"],
     content: Float[Array, " N"],
     d_content: Float[Array, " N"],
@@ -81,7 +92,7 @@ def look_up_backward(
         d_strength += d_logits[n] * near[n]
         d_logits[n] *= bounded
     d_told[: size + 1] = 0
-    similarity_backward(key, memory, near, d_logits, d_told[:size], d_memory)
+    similarity_backward(key, memory, lengths, near, d_logits, d_told[:size], d_memory)
     d_told[size] = d_strength * sigmoid(strength)
 
 
@@ -89,8 +100,9 @@ def look_up_backward(
 def aim(told: Array, memory: Float[Array, "N W"], usage: Float[Array, " N"]) -> Write:
     """Where the head that writes looks up its key, and which slots are free."""
     size = memory.shape[1]
-    near, content = np.empty_like(usage), np.empty_like(usage)
-    look_up(told[:size], told[size], memory, near, content)
+    near, content, lengths = np.empty_like(usage), np.empty_like(usage), np.empty_like(usage)
+    squares(memory, lengths)
+    look_up(told[:size], told[size], memory, lengths, near, content)
     erase = np.empty_like(told[:size])
     for w in range(size):
         erase[w] = sigmoid(told[size + 1 + w])
@@ -98,7 +110,7 @@ def aim(told: Array, memory: Float[Array, "N W"], usage: Float[Array, " N"]) -> 
     allocation(usage, order, free)
     vector = told[2 * size + 1 : 3 * size + 1]
     gates = sigmoid(told[3 * size + 1]), sigmoid(told[3 * size + 2])
-    return Write(erase, vector, gates[0], gates[1], near, content, order, free)
+    return Write(erase, vector, gates[0], gates[1], lengths, near, content, order, free)
 
 
 @compiled
@@ -116,7 +128,8 @@ def forward(
     after, used = memory.copy(), np.empty_like(usage)
     linking, preceding = np.empty_like(links), np.empty_like(precedence)
     writing, reading = np.empty_like(write_weights), np.empty_like(read_weights)
-    reads, near, modes = np.empty((rows, heads, size), memory.dtype), np.empty_like(usage[0]), np.empty(3, memory.dtype)
+    reads, modes = np.empty((rows, heads, size), memory.dtype), np.empty(3, memory.dtype)
+    near, lengths = np.empty_like(usage[0]), np.empty_like(usage[0])
     about = size + 2 + 3 * linked
     for b in range(rows):
         told = interface[b, : heads * about].copy().reshape(heads, about)
@@ -127,12 +140,14 @@ def forward(
         for n in range(slots):
             aimed = write.content[n] + write.allocation_gate * (write.allocation[n] - write.content[n])
             writing[b, n] = write.write_gate * aimed
+            weight, word = writing[b, n], after[b, n]
             for w in range(size):
-                after[b, n, w] += writing[b, n] * (write.vector[w] - write.erase[w] * memory[b, n, w])
+                word[w] += weight * (write.vector[w] - write.erase[w] * word[w])
         if linked:
             link(links[b], precedence[b], writing[b], linking[b], preceding[b])
+        squares(after[b], lengths)
         for r in range(heads):
-            look_up(told[r, :size], told[r, size], after[b], near, reading[b, r])
+            look_up(told[r, :size], told[r, size], after[b], lengths, near, reading[b, r])
             if linked:
                 softmax(told[r, size + 2 :], modes)
                 reading[b, r] *= modes[1]
@@ -161,12 +176,12 @@ def write_backward(
     d_told[:] = 0
     d_erase, d_vector = d_told[size + 1 : 2 * size + 1], d_told[2 * size + 1 : 3 * size + 1]
     for n in range(slots):
-        weight, d_weight = weights[n], memory.dtype.type(0)
+        weight, d_weight, word, d_word = weights[n], memory.dtype.type(0), memory[n], d_memory[n]
         for w in range(size):
-            d_weight += d_memory[n, w] * (write.vector[w] - write.erase[w] * memory[n, w])
-            d_vector[w] += d_memory[n, w] * weight
-            d_erase[w] -= d_memory[n, w] * weight * memory[n, w]
-            d_memory[n, w] *= 1 - weight * write.erase[w]
+            d_weight += d_word[w] * (write.vector[w] - write.erase[w] * word[w])
+            d_vector[w] += d_word[w] * weight
+            d_erase[w] -= d_word[w] * weight * word[w]
+            d_word[w] *= 1 - weight * write.erase[w]
         d_weights[n] += d_weight
     for w in range(size):
         d_erase[w] *= write.erase[w] * (1 - write.erase[w])
@@ -180,7 +195,8 @@ def write_backward(
         d_content[n], d_allocation[n] = d_aimed * (1 - write.allocation_gate), d_aimed * write.allocation_gate
     d_told[3 * size + 1] = d_allocation_gate * write.allocation_gate * (1 - write.allocation_gate)
     d_told[3 * size + 2] = d_write_gate * write.write_gate * (1 - write.write_gate)
-    look_up_backward(told[:size], told[size], memory, write.similarity, write.content, d_content, d_told, d_memory)
+    near = write.lengths, write.similarity, write.content
+    look_up_backward(told[:size], told[size], memory, *near, d_content, d_told, d_memory)
     allocation_backward(used, write.order, d_allocation, d_used)
 
 
@@ -209,18 +225,19 @@ def backward(
     d_interface, d_memory, d_usage = np.empty_like(interface), d_after[0].copy(), np.empty_like(usage)
     d_links, d_precedence = np.empty_like(links), np.empty_like(precedence)
     d_writing, d_reading = np.empty_like(write_weights), np.zeros_like(read_weights)
-    near, content = np.empty_like(usage[0]), np.empty_like(usage[0])
+    near, content, lengths = np.empty_like(usage[0]), np.empty_like(usage[0]), np.empty_like(usage[0])
     modes, d_modes = np.empty(3, memory.dtype), np.empty(3, memory.dtype)
     about = size + 2 + 3 * linked
     for b in range(rows):
         told, said = interface[b, : heads * about].copy().reshape(heads, about), interface[b, heads * about :]
         d_told = np.zeros_like(told)
+        squares(after[0][b], lengths)
         d_written, d_used, d_linking = d_after[4][b].copy(), d_after[1][b].copy(), d_after[2][b].copy()
         for r in range(heads):
             d_weights = d_after[5][b, r].copy()
             read_backward(after[5][b, r], after[0][b], d_after[6][b, r], d_weights, d_memory[b])
             key, strength = told[r, :size], told[r, size]
-            look_up(key, strength, after[0][b], near, content)
+            look_up(key, strength, after[0][b], lengths, near, content)
             if linked:
                 softmax(told[r, size + 2 :], modes)
                 previous, d_previous = read_weights[b, r], d_reading[b, r]
@@ -229,7 +246,7 @@ def backward(
                 softmax_backward(modes, d_modes, d_told[r, size + 2 :])
                 for n in range(slots):
                     d_weights[n] *= modes[1]
-            look_up_backward(key, strength, after[0][b], near, content, d_weights, d_told[r], d_memory[b])
+            look_up_backward(key, strength, after[0][b], lengths, near, content, d_weights, d_told[r], d_memory[b])
         if linked:
             held, d_held = (links[b], precedence[b]), (d_links[b], d_precedence[b])
             link_backward(*held, after[4][b], d_linking, d_after[3][b], *d_held, d_written)

@@ -20,9 +20,10 @@ def link(
     """Links and precedence after a write."""
     left = 1 - weights.sum()
     for i in range(len(links)):
+        weight, linked, linking = weights[i], links[i], after[i]
         for j in range(len(links)):
-            after[i, j] = (1 - weights[i] - weights[j]) * links[i, j] + weights[i] * precedence[j]
-        after[i, i] = 0
+            linking[j] = (1 - weight - weights[j]) * linked[j] + weight * precedence[j]
+        linking[i] = 0
         preceding[i] = left * precedence[i] + weights[i]
 
 
@@ -44,12 +45,13 @@ def link_backward(
         d_weights[i] += d_preceding[i] - d_left
         d_after[i, i] = 0
     for i in range(len(links)):
-        d_weight = links.dtype.type(0)
+        weight, d_weight = weights[i], links.dtype.type(0)
+        linked, d_linked, d_linking = links[i], d_links[i], d_after[i]
         for j in range(len(links)):
-            d_links[i, j] = (1 - weights[i] - weights[j]) * d_after[i, j]
-            d_weight += d_after[i, j] * (precedence[j] - links[i, j])
-            d_weights[j] -= d_after[i, j] * links[i, j]
-            d_precedence[j] += weights[i] * d_after[i, j]
+            d_linked[j] = (1 - weight - weights[j]) * d_linking[j]
+            d_weight += d_linking[j] * (precedence[j] - linked[j])
+            d_weights[j] -= d_linking[j] * linked[j]
+            d_precedence[j] += weight * d_linking[j]
         d_weights[i] += d_weight
 
 
@@ -59,9 +61,10 @@ def follow(
 ) -> None:
     """Adds the ways back and forward along the links."""
     for i in range(len(links)):
-        weights[i] += modes[2] * dot(links[i], previous)
+        linked, back = links[i], modes[0] * previous[i]
+        weights[i] += modes[2] * dot(linked, previous)
         for j in range(len(links)):
-            weights[j] += modes[0] * previous[i] * links[i, j]
+            weights[j] += back * linked[j]
 
 
 @compiled
@@ -77,10 +80,12 @@ def follow_backward(
     """Writes the gradients of two modes, and adds to those of links and weights before."""
     d_modes[0] = d_modes[2] = 0
     for i in range(len(links)):
-        back, onward = dot(links[i], d_weights), dot(links[i], previous)
+        linked, d_linked = links[i], d_links[i]
+        back, onward = dot(linked, d_weights), dot(linked, previous)
         d_modes[0] += previous[i] * back
         d_modes[2] += d_weights[i] * onward
         d_previous[i] += modes[0] * back
+        told_back, told_onward = modes[0] * previous[i], modes[2] * d_weights[i]
         for j in range(len(links)):
-            d_previous[j] += modes[2] * d_weights[i] * links[i, j]
-            d_links[i, j] += modes[0] * previous[i] * d_weights[j] + modes[2] * d_weights[i] * previous[j]
+            d_previous[j] += told_onward * linked[j]
+            d_linked[j] += told_back * d_weights[j] + told_onward * previous[j]

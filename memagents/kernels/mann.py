@@ -20,6 +20,7 @@ from memagents.kernels.parts import (
     similarity_backward,
     softmax,
     softmax_backward,
+    squares,
 )
 from memagents.kernels.usage import by_usage
 
@@ -43,6 +44,7 @@ def forward(
     after, used = memory.copy(), np.empty_like(usage)
     reading, writing = np.empty_like(read_weights), np.empty_like(write_weights)
     reads, near = np.empty((rows, heads, size), memory.dtype), np.empty_like(usage[0])
+    lengths = np.empty_like(near)
     for b in range(rows):
         told = interface[b].copy().reshape(heads, size + 1)
         order = by_usage(usage[b])
@@ -54,12 +56,14 @@ def forward(
             for n in order[:heads]:
                 writing[b, r, n] += 1 - gate
             for n in range(slots):
+                weight, word, key = writing[b, r, n], after[b, n], told[r]
                 for w in range(size):
-                    after[b, n, w] += writing[b, r, n] * told[r, w]
+                    word[w] += weight * key[w]
         for n in range(slots):
             used[b, n] = decay * usage[b, n]
+        squares(after[b], lengths)
         for r in range(heads):
-            similarity(told[r, :size], after[b], near)
+            similarity(told[r, :size], after[b], lengths, near)
             softmax(near, reading[b, r])
             read(reading[b, r], after[b], reads[b, r])
             for n in range(slots):
@@ -85,18 +89,19 @@ def backward(
     d_interface = np.zeros_like(interface)
     d_memory, d_usage = d_after[0].copy(), np.empty_like(usage)
     d_reading, d_writing = np.empty_like(read_weights), np.zeros_like(write_weights)
-    near, d_near = np.empty_like(usage[0]), np.empty_like(usage[0])
+    near, d_near, lengths = np.empty_like(usage[0]), np.empty_like(usage[0]), np.empty_like(usage[0])
     for b in range(rows):
         told, d_told = interface[b].copy().reshape(heads, size + 1), d_interface[b].reshape(heads, size + 1)
         order = by_usage(usage[b])
         for n in range(slots):
             d_usage[b, n] = decay * d_after[1][b, n]
+        squares(after[0][b], lengths)
         for r in range(heads):
             key, weights, d_weights = told[r, :size], after[2][b, r], d_after[2][b, r] + d_after[1][b]
             read_backward(weights, after[0][b], d_after[4][b, r], d_weights, d_memory[b])
             softmax_backward(weights, d_weights, d_near)
-            similarity(key, after[0][b], near)
-            similarity_backward(key, after[0][b], near, d_near, d_told[r, :size], d_memory[b])
+            similarity(key, after[0][b], lengths, near)
+            similarity_backward(key, after[0][b], lengths, near, d_near, d_told[r, :size], d_memory[b])
         for r in range(heads):
             gate, d_gate = sigmoid(told[r, size]), memory.dtype.type(0)
             d_weights = d_after[3][b, r] + d_after[1][b]
@@ -104,8 +109,9 @@ def backward(
                 d_weights[n] += dot(d_memory[b, n], told[r, :size])
                 d_gate += d_weights[n] * read_weights[b, r, n]
                 d_reading[b, r, n] = gate * d_weights[n]
+                weight, d_word, d_key = after[3][b, r, n], d_memory[b, n], d_told[r]
                 for w in range(size):
-                    d_told[r, w] += after[3][b, r, n] * d_memory[b, n, w]
+                    d_key[w] += weight * d_word[w]
             for n in order[:heads]:
                 d_gate -= d_weights[n]
             d_told[r, size] = d_gate * gate * (1 - gate)

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from memagents.kernels.compilation import compiled
+from memagents.kernels.exponentials import log_
 from memagents.kernels.parts import (
     Array,
     Number,
@@ -25,6 +26,7 @@ from memagents.kernels.parts import (
     softmax,
     softmax_backward,
     softplus,
+    squares,
 )
 
 LIMIT = 20.0
@@ -65,7 +67,24 @@ def clipped(interface: Float[Array, " I"]) -> Float[Array, " I"]:
 
 
 @compiled
-def address(told: Array, memory: Float[Array, "N W"], previous: Float[Array, " N"]) -> Head:
+def around(move: int, slots: int) -> tuple[int, int]:
+    """How many slots come from so many places on without turning around at the end, and how many after that."""
+    turn = move % slots
+    return slots - turn, turn
+
+
+@compiled
+def logarithms(weights: Float[Array, " N"], out: Float[Array, " N"]) -> None:
+    """Of weights that may be 0."""
+    for n in range(len(weights)):
+        out[n] = weights[n] + out.dtype.type(FLOOR)
+    log_(out)
+
+
+@compiled
+def address(
+    told: Array, memory: Float[Array, "N W"], lengths: Float[Array, " N"], previous: Float[Array, " N"]
+) -> Head:
     """Where one head goes (eqs 5 to 9)."""
     slots, size = memory.shape
     places = len(told) - size - 3
@@ -73,17 +92,21 @@ def address(told: Array, memory: Float[Array, "N W"], previous: Float[Array, " N
     exponent = 1 + softplus(told[size + 2 + places])
     near, content, gated = np.empty_like(previous), np.empty_like(previous), np.empty_like(previous)
     shifted, weights, shifts = np.zeros_like(previous), np.empty_like(previous), np.empty_like(told[:places])
-    similarity(key, memory, near)
+    similarity(key, memory, lengths, near)
     softmax(strength * near, content)
     for n in range(slots):
         gated[n] = gate * content[n] + (1 - gate) * previous[n]
     softmax(told[size + 2 : size + 2 + places], shifts)
+    for s in range(places):
+        stay, turn = around(places // 2 - s, slots)
+        for n in range(stay):
+            shifted[n] += gated[n + turn] * shifts[s]
+        for n in range(turn):
+            shifted[n + stay] += gated[n] * shifts[s]
+    logarithms(shifted, weights)
     for n in range(slots):
-        for s in range(places):
-            shifted[n] += gated[(n - s + places // 2) % slots] * shifts[s]
-    for n in range(slots):
-        weights[n] = exponent * math.log(shifted[n] + FLOOR)
-    softmax(weights.copy(), weights)
+        weights[n] *= exponent
+    softmax(weights, weights)
     return Head(key, strength, gate, exponent, shifts, near, content, gated, shifted, weights)
 
 
@@ -91,6 +114,7 @@ def address(told: Array, memory: Float[Array, "N W"], previous: Float[Array, " N
 def address_backward(
     told: Array,
     memory: Float[Array, "N W"],
+    lengths: Float[Array, " N"],
     previous: Float[Array, " N"],
     head: Head,
     d_weights: Float[Array, " N"],
@@ -104,15 +128,19 @@ def address_backward(
     d_powers, d_shifted, d_gated = np.empty_like(d_weights), np.empty_like(d_weights), np.zeros_like(d_weights)
     d_exponent = d_gate = d_strength = told.dtype.type(0)
     softmax_backward(head.weights, d_weights, d_powers)
+    logarithms(head.shifted, d_shifted)
     for n in range(slots):
-        d_exponent += d_powers[n] * math.log(head.shifted[n] + FLOOR)
-        d_shifted[n] = d_powers[n] * head.exponent / (head.shifted[n] + FLOOR)
+        d_exponent += d_powers[n] * d_shifted[n]
+        d_shifted[n] = d_powers[n] * head.exponent / (head.shifted[n] + told.dtype.type(FLOOR))
     d_shifts = np.zeros_like(head.shifts)
-    for n in range(slots):
-        for s in range(places):
-            origin = (n - s + places // 2) % slots
-            d_gated[origin] += d_shifted[n] * head.shifts[s]
-            d_shifts[s] += d_shifted[n] * head.gated[origin]
+    for s in range(places):
+        stay, turn = around(places // 2 - s, slots)
+        for n in range(stay):
+            d_gated[n + turn] += d_shifted[n] * head.shifts[s]
+            d_shifts[s] += d_shifted[n] * head.gated[n + turn]
+        for n in range(turn):
+            d_gated[n] += d_shifted[n + stay] * head.shifts[s]
+            d_shifts[s] += d_shifted[n + stay] * head.gated[n]
     d_content, d_logits = np.empty_like(d_weights), np.empty_like(d_weights)
     for n in range(slots):
         d_content[n] = head.gate * d_gated[n]
@@ -123,7 +151,7 @@ def address_backward(
         d_strength += d_logits[n] * head.similarity[n]
         d_logits[n] *= head.strength
     d_told[:] = 0
-    similarity_backward(head.key, memory, head.similarity, d_logits, d_told[:size], d_memory)
+    similarity_backward(head.key, memory, lengths, head.similarity, d_logits, d_told[:size], d_memory)
     d_told[size] = d_strength * sigmoid(told[size])
     d_told[size + 1] = d_gate * head.gate * (1 - head.gate)
     softmax_backward(head.shifts, d_shifts, d_told[size + 2 : size + 2 + places])
@@ -152,23 +180,27 @@ def forward(
     reading, writing = np.empty_like(read_weights), np.empty_like(write_weights)
     reads = np.empty((len(memory), heads, size), memory.dtype)
     about = (interface.shape[1] - 2 * heads * size) // (2 * heads)
+    lengths = np.empty_like(read_weights[0, 0])
     for b in range(len(memory)):
         told = clipped(interface[b])
+        squares(memory[b], lengths)
         for k in range(heads):
-            reader = address(told[k * about : (k + 1) * about], memory[b], read_weights[b, k])
+            reader = address(told[k * about : (k + 1) * about], memory[b], lengths, read_weights[b, k])
             put(reader.weights, reading[b, k])
             read(reader.weights, memory[b], reads[b, k])
             place = (heads + k) * about
-            put(address(told[place : place + about], memory[b], write_weights[b, k]).weights, writing[b, k])
+            put(address(told[place : place + about], memory[b], lengths, write_weights[b, k]).weights, writing[b, k])
         erase, add = written(told[2 * heads * about :], heads)
-        for k in range(heads):
-            for n in range(memory.shape[1]):
+        for n in range(memory.shape[1]):
+            word = after[b, n]
+            for k in range(heads):
+                weight, gone = writing[b, k, n], erase[k]
                 for w in range(size):
-                    after[b, n, w] *= 1 - writing[b, k, n] * erase[k, w]
-        for k in range(heads):
-            for n in range(memory.shape[1]):
+                    word[w] *= 1 - weight * gone[w]
+            for k in range(heads):
+                weight, new = writing[b, k, n], add[k]
                 for w in range(size):
-                    after[b, n, w] += writing[b, k, n] * add[k, w]
+                    word[w] += weight * new[w]
     return after, reading, writing, reads
 
 
@@ -193,18 +225,21 @@ def write_backward(
         for k in range(heads):
             weight = weights[k, n]
             d_weights[k, n] += dot(d_slot, add[k])
+            d_new = d_add[k]
             for w in range(len(d_slot)):
-                d_add[k, w] += d_slot[w] * weight
+                d_new[w] += d_slot[w] * weight
             if k + 1 < heads:
+                here, further, gone = left[k], left[k + 1], erase[k]
                 for w in range(len(d_slot)):
-                    left[k + 1, w] = left[k, w] * (1 - weight * erase[k, w])
+                    further[w] = here[w] * (1 - weight * gone[w])
         for k in range(heads - 1, -1, -1):
             weight, d_weight = weights[k, n], d_after.dtype.type(0)
+            here, gone, d_gone = left[k], erase[k], d_erase[k]
             for w in range(len(d_slot)):
-                erased = d_slot[w] * left[k, w]
-                d_weight -= erased * erase[k, w]
-                d_erase[k, w] -= erased * weight
-                d_slot[w] *= 1 - weight * erase[k, w]
+                erased = d_slot[w] * here[w]
+                d_weight -= erased * gone[w]
+                d_gone[w] -= erased * weight
+                d_slot[w] *= 1 - weight * gone[w]
             d_weights[k, n] += d_weight
         put(d_slot, d_memory[n])
     size = erase.shape[1]
@@ -229,8 +264,10 @@ def backward(
     d_interface, d_memory = np.empty_like(interface), np.empty_like(memory)
     d_before = (np.zeros_like(read_weights), np.zeros_like(write_weights))
     about = (interface.shape[1] - 2 * heads * size) // (2 * heads)
+    lengths = np.empty_like(read_weights[0, 0])
     for b in range(len(memory)):
         told = clipped(interface[b])
+        squares(memory[b], lengths)
         d_reading, d_writing = d_after[1][b].copy(), d_after[2][b].copy()
         place = 2 * heads * about
         write_backward(
@@ -244,8 +281,8 @@ def backward(
             d_weights = d_reading[k] if h < heads else d_writing[k]
             d_previous = d_before[0][b, k] if h < heads else d_before[1][b, k]
             d_told, one = d_interface[b, place : place + about], told[place : place + about]
-            head = address(one, memory[b], previous)
-            address_backward(one, memory[b], previous, head, d_weights, d_told, d_memory[b], d_previous)
+            head = address(one, memory[b], lengths, previous)
+            address_backward(one, memory[b], lengths, previous, head, d_weights, d_told, d_memory[b], d_previous)
         for i in range(interface.shape[1]):
             if interface[b, i] > LIMIT or interface[b, i] < -LIMIT:
                 d_interface[b, i] = 0

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from memagents.kernels.compilation import compiled
+from memagents.kernels.exponentials import exp_
 
 Array: TypeAlias = np.ndarray
 
@@ -49,7 +50,9 @@ def softmax(x: Float[Array, " N"], out: Float[Array, " N"]) -> None:
         if x[n] > highest:
             highest = x[n]
     for n in range(len(x)):
-        out[n] = math.exp(x[n] - highest)
+        out[n] = x[n] - highest
+    exp_(out)
+    for n in range(len(x)):
         total += out[n]
     for n in range(len(x)):
         out[n] /= total
@@ -84,32 +87,46 @@ def dot(x: Float[Array, " W"], y: Float[Array, " W"]) -> Number:
 
 
 @compiled
-def similarity(key: Float[Array, " W"], memory: Float[Array, "N W"], out: Float[Array, " N"]) -> None:
-    """cos(k, M_i): `ops.addressing.cosine_similarity`."""
+def squares(memory: Float[Array, "N W"], out: Float[Array, " N"]) -> None:
+    """The squared length of each word."""
+    for n in range(len(memory)):
+        out[n] = square(memory[n])
+
+
+@compiled
+def similarity(
+    key: Float[Array, " W"], memory: Float[Array, "N W"], lengths: Float[Array, " N"], out: Float[Array, " N"]
+) -> None:
+    """cos(k, M_i): `ops.addressing.cosine_similarity`. The lengths are squared."""
     key_square = square(key)
     for n in range(len(memory)):
-        out[n] = dot(key, memory[n]) / math.sqrt(key_square * square(memory[n]))
+        out[n] = dot(key, memory[n])
+    for n in range(len(memory)):
+        out[n] /= math.sqrt(key_square * lengths[n])
 
 
 @compiled
 def similarity_backward(
     key: Float[Array, " W"],
     memory: Float[Array, "N W"],
+    lengths: Float[Array, " N"],
     out: Float[Array, " N"],
     d_out: Float[Array, " N"],
     d_key: Float[Array, " W"],
     d_memory: Float[Array, "N W"],
 ) -> None:
     """Adds to the gradients of key and words: ds/dk = (M_i / |M_i| - s k / |k|) / |k|, and the other way round."""
-    key_square = square(key)
+    key_square, along_key = square(key), key.dtype.type(0)
     for n in range(len(memory)):
-        word_square = square(memory[n])
-        across = d_out[n] / math.sqrt(key_square * word_square)
-        along_key = d_out[n] * out[n] / key_square
-        along_word = d_out[n] * out[n] / word_square
+        along_key += d_out[n] * out[n]
+        across = d_out[n] / math.sqrt(key_square * lengths[n])
+        along_word = d_out[n] * out[n] / lengths[n]
+        word, d_word = memory[n], d_memory[n]
         for w in range(len(key)):
-            d_key[w] += across * memory[n, w] - along_key * key[w]
-            d_memory[n, w] += across * key[w] - along_word * memory[n, w]
+            d_key[w] += across * word[w]
+            d_word[w] += across * key[w] - along_word * word[w]
+    for w in range(len(key)):
+        d_key[w] -= along_key / key_square * key[w]
 
 
 @compiled
@@ -117,8 +134,9 @@ def read(weights: Float[Array, " N"], memory: Float[Array, "N W"], out: Float[Ar
     """Σ_i w_i M_i."""
     out[:] = 0
     for n in range(len(memory)):
+        weight, word = weights[n], memory[n]
         for w in range(len(out)):
-            out[w] += weights[n] * memory[n, w]
+            out[w] += weight * word[w]
 
 
 @compiled
@@ -132,5 +150,6 @@ def read_backward(
     """Adds to the gradients of weights and words."""
     for n in range(len(memory)):
         d_weights[n] += dot(memory[n], d_out)
+        weight, d_word = weights[n], d_memory[n]
         for w in range(len(d_out)):
-            d_memory[n, w] += weights[n] * d_out[w]
+            d_word[w] += weight * d_out[w]

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from memagents.kernels.compilation import compiled
-from memagents.kernels.parts import Array, sigmoid
+from memagents.kernels.parts import Array, put, sigmoid
 
 TIE = 1e-5
 """How much more used each slot is taken to be than the one before it, where slots are ranked.
@@ -43,9 +43,9 @@ def retention(told: Float[Array, "R P"], size: int, read_weights: Float[Array, "
     """ψ = Π_i (1 - f_i w_i)."""
     kept: Float[Array, " N"] = np.ones_like(read_weights[0])
     for r in range(len(told)):
-        free = sigmoid(told[r, size + 1])
+        free, weights = sigmoid(told[r, size + 1]), read_weights[r]
         for n in range(len(kept)):
-            kept[n] *= 1 - free * read_weights[r, n]
+            kept[n] *= 1 - free * weights[n]
     return kept
 
 
@@ -59,15 +59,19 @@ def retention_backward(
     d_read_weights: Float[Array, "R N"],
 ) -> None:
     """Writes the gradients of the free gates, and adds to those of the weights."""
+    d_factor = np.empty_like(d_kept)
     for r in range(len(told)):
+        put(d_kept, d_factor)
+        for other in range(len(told)):
+            if other != r:
+                free, weights = sigmoid(told[other, size + 1]), read_weights[other]
+                for n in range(len(d_kept)):
+                    d_factor[n] *= 1 - free * weights[n]
         free, d_free = sigmoid(told[r, size + 1]), told.dtype.type(0)
+        weights, d_weights = read_weights[r], d_read_weights[r]
         for n in range(len(d_kept)):
-            d_factor = d_kept[n]
-            for other in range(len(told)):
-                if other != r:
-                    d_factor *= 1 - sigmoid(told[other, size + 1]) * read_weights[other, n]
-            d_free -= d_factor * read_weights[r, n]
-            d_read_weights[r, n] -= d_factor * free
+            d_free -= d_factor[n] * weights[n]
+            d_weights[n] -= d_factor[n] * free
         d_told[r, size + 1] = d_free * free * (1 - free)
 
 
