@@ -44,7 +44,7 @@ def softplus(x: Number) -> Number:
 
 @compiled
 def softmax(x: Float[Array, " N"], out: Float[Array, " N"]) -> None:
-    """Attention."""
+    """Attention. It may be written over what it is made of."""
     highest, total = x[0], x.dtype.type(0)
     for n in range(1, len(x)):
         if x[n] > highest:
