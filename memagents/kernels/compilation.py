@@ -2,15 +2,19 @@
 
 import inspect
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeVar
 
 import numba
+from numba import types
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
 
 REORDERED = {"reassoc", "contract", "nsz"}
 """What may be done to be faster: sums in another order, products and sums at once. Nothing else is assumed."""
+
+HOW: Any = {"fastmath": REORDERED, "error_model": "numpy", "forceinline": True, "nogil": True}
+
+CompiledT = TypeVar("CompiledT")
 
 
 def compiled(function: FunctionT) -> FunctionT:
@@ -21,9 +25,23 @@ def compiled(function: FunctionT) -> FunctionT:
     would differ by rounding, and a run that is taken up again would leave its way.
     """
     function = inspect.unwrap(function)  # from checks of shapes, which cannot be compiled
-    compile_it: Any = partial(numba.njit, fastmath=REORDERED, error_model="numpy", forceinline=True, nogil=True)
-    try:
-        machine_code: FunctionT = compile_it(function, cache=True)
-    except RuntimeError:  # there is no folder to keep it in: it is compiled in every process
-        machine_code = compile_it(function)
+    machine_code: FunctionT = _kept(lambda cache: numba.njit(function, cache=cache, **HOW))
     return machine_code
+
+
+def compiled_for(function: Callable[..., None], *kinds: types.Type) -> Any:
+    """The function as machine code for arguments of these kinds, called by its address.
+
+    Functions of the same kinds are one and the same to a function that takes them as an argument, which is compiled
+    once for all.
+    """
+    function = inspect.unwrap(function)
+    return _kept(lambda cache: numba.cfunc(types.void(*kinds), cache=cache, **HOW)(function))
+
+
+def _kept(compile_it: Callable[[bool], CompiledT]) -> CompiledT:
+    """What comes of it with a place on disk, if there is a folder; else it is compiled in every process."""
+    try:
+        return compile_it(True)
+    except RuntimeError:
+        return compile_it(False)

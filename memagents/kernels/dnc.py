@@ -1,12 +1,12 @@
-"""One step of the Differentiable Neural Computer after its controller, and its gradient.
+"""One step of the Differentiable Neural Computer after its controller, for one row, and its gradient.
 
-The equations are in `memories/dnc.py`; the repairs of its options are not here. Axes: B batch, R heads that read, P
-features of what one of them is told, N slots, W features of a word, L slots that are linked (N, or none), I features of
-the interface vector: for each head that reads key, strength, free gate and, with links, modes; then for the one that
-writes key, strength, what is erased, what is written, allocation gate and write gate.
+The equations are in `memories/dnc.py`; the repairs of its options are not here. Axes: R heads that read, N slots, W
+features of a word, L slots that are linked (N, or none), I features of the interface vector: for each head that reads
+key, strength, free gate and, with links, modes; then for the one that writes key, strength, what is erased, what is
+written, allocation gate and write gate; S numbers of the state. The settings are R, N, W and L.
 """
 
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -30,16 +30,17 @@ from memagents.kernels.parts import (
 )
 from memagents.kernels.usage import allocation, allocation_backward, by_usage, retention, retention_backward
 
-State: TypeAlias = tuple[
-    Float[Array, "B N W"],
-    Float[Array, "B N"],
-    Float[Array, "B L L"],
-    Float[Array, "B L"],
-    Float[Array, "B N"],
-    Float[Array, "B R N"],
-    Float[Array, "B R W"],
-]
-"""Memory, usage, links, precedence, write weights, read weights, and the words read."""
+
+class Held(NamedTuple):
+    """Memory, usage, links, precedence, write weights, read weights, and the words read."""
+
+    memory: Float[Array, "N W"]
+    usage: Float[Array, " N"]
+    links: Float[Array, "L L"]
+    precedence: Float[Array, " L"]
+    writing: Float[Array, " N"]
+    reading: Float[Array, "R N"]
+    reads: Float[Array, "R W"]
 
 
 class Write(NamedTuple):
@@ -114,46 +115,58 @@ def aim(told: Array, memory: Float[Array, "N W"], usage: Float[Array, " N"]) -> 
 
 
 @compiled
-def forward(
-    interface: Float[Array, "B I"],
-    memory: Float[Array, "B N W"],
-    usage: Float[Array, "B N"],
-    links: Float[Array, "B L L"],
-    precedence: Float[Array, "B L"],
-    write_weights: Float[Array, "B N"],
-    read_weights: Float[Array, "B R N"],
-) -> State:
-    """What is held after a step."""
-    (rows, heads, slots), size, linked = read_weights.shape, memory.shape[2], links.shape[1] > 0
-    after, used = memory.copy(), np.empty_like(usage)
-    linking, preceding = np.empty_like(links), np.empty_like(precedence)
-    writing, reading = np.empty_like(write_weights), np.empty_like(read_weights)
-    reads, modes = np.empty((rows, heads, size), memory.dtype), np.empty(3, memory.dtype)
-    near, lengths = np.empty_like(usage[0]), np.empty_like(usage[0])
+def held(settings: Array, row: Float[Array, " S"]) -> Held:
+    """The parts of a row."""
+    heads, slots, size, linked = int(settings[0]), int(settings[1]), int(settings[2]), int(settings[3])
+    usage = slots * size
+    links = usage + slots
+    precedence = links + linked * linked
+    writing = precedence + linked
+    reading = writing + slots
+    reads = reading + heads * slots
+    return Held(
+        row[:usage].reshape(slots, size),
+        row[usage:links],
+        row[links:precedence].reshape(linked, linked),
+        row[precedence:writing],
+        row[writing:reading],
+        row[reading:reads].reshape(heads, slots),
+        row[reads:].reshape(heads, size),
+    )
+
+
+def step(
+    settings: Array, interface: Float[Array, " I"], row_before: Float[Array, " S"], row_after: Float[Array, " S"]
+) -> None:
+    """Writes what is held after a step."""
+    before, after = held(settings, row_before), held(settings, row_after)
+    (heads, slots), size, linked = before.reading.shape, before.memory.shape[1], len(before.links) > 0
     about = size + 2 + 3 * linked
-    for b in range(rows):
-        told = interface[b, : heads * about].copy().reshape(heads, about)
-        kept = retention(told, size, read_weights[b])
-        for n in range(slots):
-            used[b, n] = (usage[b, n] + write_weights[b, n] * (1 - usage[b, n])) * kept[n]
-        write = aim(interface[b, heads * about :], memory[b], used[b])
-        for n in range(slots):
-            aimed = write.content[n] + write.allocation_gate * (write.allocation[n] - write.content[n])
-            writing[b, n] = write.write_gate * aimed
-            weight, word = writing[b, n], after[b, n]
-            for w in range(size):
-                word[w] += weight * (write.vector[w] - write.erase[w] * word[w])
+    told, said = interface[: heads * about].reshape(heads, about), interface[heads * about :]
+    near, lengths, modes = np.empty_like(before.usage), np.empty_like(before.usage), np.empty(3, before.usage.dtype)
+    kept = retention(told, size, before.reading)
+    for n in range(slots):
+        after.usage[n] = (before.usage[n] + before.writing[n] * (1 - before.usage[n])) * kept[n]
+    write = aim(said, before.memory, after.usage)
+    for n in range(slots):
+        aimed = write.content[n] + write.allocation_gate * (write.allocation[n] - write.content[n])
+        weight = write.write_gate * aimed
+        after.writing[n] = weight
+        was, word = before.memory[n], after.memory[n]
+        for w in range(size):
+            word[w] = was[w] + weight * (write.vector[w] - write.erase[w] * was[w])
+    if linked:
+        link(before.links, before.precedence, after.writing, after.links, after.precedence)
+    squares(after.memory, lengths)
+    for r in range(heads):
+        reading = after.reading[r]
+        look_up(told[r, :size], told[r, size], after.memory, lengths, near, reading)
         if linked:
-            link(links[b], precedence[b], writing[b], linking[b], preceding[b])
-        squares(after[b], lengths)
-        for r in range(heads):
-            look_up(told[r, :size], told[r, size], after[b], lengths, near, reading[b, r])
-            if linked:
-                softmax(told[r, size + 2 :], modes)
-                reading[b, r] *= modes[1]
-                follow(linking[b], read_weights[b, r], modes, reading[b, r])
-            read(reading[b, r], after[b], reads[b, r])
-    return after, used, linking, preceding, writing, reading, reads
+            softmax(told[r, size + 2 :], modes)
+            for n in range(slots):
+                reading[n] *= modes[1]
+            follow(after.links, before.reading[r], modes, reading)
+        read(reading, after.memory, after.reads[r])
 
 
 @compiled
@@ -200,65 +213,45 @@ def write_backward(
     allocation_backward(used, write.order, d_allocation, d_used)
 
 
-@compiled
-def backward(
-    interface: Float[Array, "B I"],
-    memory: Float[Array, "B N W"],
-    usage: Float[Array, "B N"],
-    links: Float[Array, "B L L"],
-    precedence: Float[Array, "B L"],
-    write_weights: Float[Array, "B N"],
-    read_weights: Float[Array, "B R N"],
-    after: State,
-    d_after: State,
-) -> tuple[
-    Float[Array, "B I"],
-    Float[Array, "B N W"],
-    Float[Array, "B N"],
-    Float[Array, "B L L"],
-    Float[Array, "B L"],
-    Float[Array, "B N"],
-    Float[Array, "B R N"],
-]:
-    """The gradients of the interface vector, and of what was held before the step."""
-    (rows, heads, slots), size, linked = read_weights.shape, memory.shape[2], links.shape[1] > 0
-    d_interface, d_memory, d_usage = np.empty_like(interface), d_after[0].copy(), np.empty_like(usage)
-    d_links, d_precedence = np.empty_like(links), np.empty_like(precedence)
-    d_writing, d_reading = np.empty_like(write_weights), np.zeros_like(read_weights)
-    near, content, lengths = np.empty_like(usage[0]), np.empty_like(usage[0]), np.empty_like(usage[0])
-    modes, d_modes = np.empty(3, memory.dtype), np.empty(3, memory.dtype)
+def step_backward(
+    settings: Array,
+    interface: Float[Array, " I"],
+    row_before: Float[Array, " S"],
+    row_after: Float[Array, " S"],
+    d_row: Float[Array, " S"],
+    d_interface: Float[Array, " I"],
+) -> None:
+    """Writes the gradient of the interface vector; that of what is held goes from after the step to before it."""
+    before, after, d = held(settings, row_before), held(settings, row_after), held(settings, d_row)
+    (heads, slots), size, linked = before.reading.shape, before.memory.shape[1], len(before.links) > 0
     about = size + 2 + 3 * linked
-    for b in range(rows):
-        told, said = interface[b, : heads * about].copy().reshape(heads, about), interface[b, heads * about :]
-        d_told = np.zeros_like(told)
-        squares(after[0][b], lengths)
-        d_written, d_used, d_linking = d_after[4][b].copy(), d_after[1][b].copy(), d_after[2][b].copy()
-        for r in range(heads):
-            d_weights = d_after[5][b, r].copy()
-            read_backward(after[5][b, r], after[0][b], d_after[6][b, r], d_weights, d_memory[b])
-            key, strength = told[r, :size], told[r, size]
-            look_up(key, strength, after[0][b], lengths, near, content)
-            if linked:
-                softmax(told[r, size + 2 :], modes)
-                previous, d_previous = read_weights[b, r], d_reading[b, r]
-                follow_backward(after[2][b], previous, modes, d_weights, d_linking, d_previous, d_modes)
-                d_modes[1] = dot(d_weights, content)
-                softmax_backward(modes, d_modes, d_told[r, size + 2 :])
-                for n in range(slots):
-                    d_weights[n] *= modes[1]
-            look_up_backward(key, strength, after[0][b], lengths, near, content, d_weights, d_told[r], d_memory[b])
+    told, said = interface[: heads * about].reshape(heads, about), interface[heads * about :]
+    d_told, d_said = d_interface[: heads * about].reshape(heads, about), d_interface[heads * about :]
+    near, content, lengths = np.empty_like(before.usage), np.empty_like(before.usage), np.empty_like(before.usage)
+    modes, d_modes, d_weights = np.empty(3, near.dtype), np.empty(3, near.dtype), np.empty_like(near)
+    squares(after.memory, lengths)
+    for r in range(heads):
+        put(d.reading[r], d_weights)
+        d.reading[r] = 0
+        read_backward(after.reading[r], after.memory, d.reads[r], d_weights, d.memory)
+        key, strength = told[r, :size], told[r, size]
+        look_up(key, strength, after.memory, lengths, near, content)
         if linked:
-            held, d_held = (links[b], precedence[b]), (d_links[b], d_precedence[b])
-            link_backward(*held, after[4][b], d_linking, d_after[3][b], *d_held, d_written)
-        write = aim(said, memory[b], after[1][b])
-        d_said = d_interface[b, heads * about :]
-        write_backward(write, said, memory[b], after[4][b], after[1][b], d_written, d_said, d_memory[b], d_used)
-        kept, d_kept = retention(told, size, read_weights[b]), np.empty_like(d_used)
-        for n in range(slots):
-            used = usage[b, n] + write_weights[b, n] * (1 - usage[b, n])
-            d_kept[n] = d_used[n] * used
-            d_usage[b, n] = d_used[n] * kept[n] * (1 - write_weights[b, n])
-            d_writing[b, n] = d_used[n] * kept[n] * (1 - usage[b, n])
-        retention_backward(told, size, read_weights[b], d_kept, d_told, d_reading[b])
-        put(d_told.ravel(), d_interface[b, : heads * about])
-    return d_interface, d_memory, d_usage, d_links, d_precedence, d_writing, d_reading
+            softmax(told[r, size + 2 :], modes)
+            follow_backward(after.links, before.reading[r], modes, d_weights, d.links, d.reading[r], d_modes)
+            d_modes[1] = dot(d_weights, content)
+            softmax_backward(modes, d_modes, d_told[r, size + 2 :])
+            for n in range(slots):
+                d_weights[n] *= modes[1]
+        look_up_backward(key, strength, after.memory, lengths, near, content, d_weights, d_told[r], d.memory)
+    if linked:
+        link_backward(before.links, before.precedence, after.writing, d.links, d.precedence, d.writing)
+    write = aim(said, before.memory, after.usage)
+    write_backward(write, said, before.memory, after.writing, after.usage, d.writing, d_said, d.memory, d.usage)
+    kept, d_kept = retention(told, size, before.reading), np.empty_like(near)
+    for n in range(slots):
+        d_used = d.usage[n]
+        d_kept[n] = d_used * (before.usage[n] + before.writing[n] * (1 - before.usage[n]))
+        d.usage[n] = d_used * kept[n] * (1 - before.writing[n])
+        d.writing[n] = d_used * kept[n] * (1 - before.usage[n])
+    retention_backward(told, size, before.reading, d_kept, d_told, d.reading)

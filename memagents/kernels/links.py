@@ -32,26 +32,24 @@ def link_backward(
     links: Float[Array, "N N"],
     precedence: Float[Array, " N"],
     weights: Float[Array, " N"],
-    d_after: Float[Array, "N N"],
-    d_preceding: Float[Array, " N"],
     d_links: Float[Array, "N N"],
     d_precedence: Float[Array, " N"],
     d_weights: Float[Array, " N"],
 ) -> None:
-    """Writes the gradients of links and precedence, and adds to that of the weights. `d_after` loses its diagonal."""
-    left, d_left = 1 - weights.sum(), dot(d_preceding, precedence)
+    """The gradients of links and precedence go from after the write to before it; adds to that of the weights."""
+    left, d_left = 1 - weights.sum(), dot(d_precedence, precedence)
     for i in range(len(links)):
-        d_precedence[i] = left * d_preceding[i]
-        d_weights[i] += d_preceding[i] - d_left
-        d_after[i, i] = 0
+        d_weights[i] += d_precedence[i] - d_left
+        d_precedence[i] *= left
+        d_links[i, i] = 0
     for i in range(len(links)):
         weight, d_weight = weights[i], links.dtype.type(0)
-        linked, d_linked, d_linking = links[i], d_links[i], d_after[i]
+        linked, d_linked = links[i], d_links[i]
         for j in range(len(links)):
-            d_linked[j] = (1 - weight - weights[j]) * d_linking[j]
-            d_weight += d_linking[j] * (precedence[j] - linked[j])
-            d_weights[j] -= d_linking[j] * linked[j]
-            d_precedence[j] += weight * d_linking[j]
+            d_weight += d_linked[j] * (precedence[j] - linked[j])
+            d_weights[j] -= d_linked[j] * linked[j]
+            d_precedence[j] += weight * d_linked[j]
+            d_linked[j] *= 1 - weight - weights[j]
         d_weights[i] += d_weight
 
 

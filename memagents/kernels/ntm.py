@@ -6,7 +6,7 @@ heads that write erase, then what they add.
 """
 
 import math
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -35,8 +35,13 @@ LIMIT = 20.0
 FLOOR = 1e-16
 """What is added to weights before they are sharpened."""
 
-State: TypeAlias = tuple[Float[Array, "B N W"], Float[Array, "B K N"], Float[Array, "B K N"], Float[Array, "B K W"]]
-"""Memory, weights of the heads that read, weights of those that write, and the words read."""
+
+class Held(NamedTuple):
+    """Memory, where the heads are, those that read before those that write, and the words read."""
+
+    memory: Float[Array, "N W"]
+    weights: Float[Array, "2*K N"]
+    reads: Float[Array, "K W"]
 
 
 class Head(NamedTuple):
@@ -120,9 +125,11 @@ def address_backward(
     d_weights: Float[Array, " N"],
     d_told: Array,
     d_memory: Float[Array, "N W"],
-    d_previous: Float[Array, " N"],
 ) -> None:
-    """Writes the gradient of what a head was told, and adds to those of the memory and of where it was."""
+    """Writes the gradient of what a head was told, and adds to that of the memory.
+
+    That of the weights goes from where the head went to where it was.
+    """
     slots, size = memory.shape
     places = len(head.shifts)
     d_powers, d_shifted, d_gated = np.empty_like(d_weights), np.empty_like(d_weights), np.zeros_like(d_weights)
@@ -144,7 +151,7 @@ def address_backward(
     d_content, d_logits = np.empty_like(d_weights), np.empty_like(d_weights)
     for n in range(slots):
         d_content[n] = head.gate * d_gated[n]
-        d_previous[n] += (1 - head.gate) * d_gated[n]
+        d_weights[n] = (1 - head.gate) * d_gated[n]
         d_gate += d_gated[n] * (head.content[n] - previous[n])
     softmax_backward(head.content, d_content, d_logits)
     for n in range(slots):
@@ -168,40 +175,44 @@ def written(said: Array, heads: int) -> tuple[Float[Array, "K W"], Float[Array, 
 
 
 @compiled
-def forward(
-    interface: Float[Array, "B I"],
-    memory: Float[Array, "B N W"],
-    read_weights: Float[Array, "B K N"],
-    write_weights: Float[Array, "B K N"],
-) -> State:
-    """What is held after a step."""
-    heads, size = read_weights.shape[1], memory.shape[2]
-    after = memory.copy()
-    reading, writing = np.empty_like(read_weights), np.empty_like(write_weights)
-    reads = np.empty((len(memory), heads, size), memory.dtype)
-    about = (interface.shape[1] - 2 * heads * size) // (2 * heads)
-    lengths = np.empty_like(read_weights[0, 0])
-    for b in range(len(memory)):
-        told = clipped(interface[b])
-        squares(memory[b], lengths)
+def held(settings: Array, row: Float[Array, " S"]) -> Held:
+    """The parts of a row."""
+    heads, slots, size = int(settings[0]), int(settings[1]), int(settings[2])
+    reads = len(row) - heads * size
+    weights = reads - 2 * heads * slots
+    return Held(
+        row[:weights].reshape(slots, size),
+        row[weights:reads].reshape(2 * heads, slots),
+        row[reads:].reshape(heads, size),
+    )
+
+
+def step(
+    settings: Array, interface: Float[Array, " I"], row_before: Float[Array, " S"], row_after: Float[Array, " S"]
+) -> None:
+    """Writes what is held after a step."""
+    before, after = held(settings, row_before), held(settings, row_after)
+    (heads, size), slots = before.reads.shape, len(before.memory)
+    told, lengths = clipped(interface), np.empty_like(before.weights[0])
+    about = (len(told) - 2 * heads * size) // (2 * heads)
+    squares(before.memory, lengths)
+    for h in range(2 * heads):
+        head = address(told[h * about : (h + 1) * about], before.memory, lengths, before.weights[h])
+        put(head.weights, after.weights[h])
+    for k in range(heads):
+        read(after.weights[k], before.memory, after.reads[k])
+    erase, add = written(told[2 * heads * about :], heads)
+    for n in range(slots):
+        word = after.memory[n]
+        put(before.memory[n], word)
         for k in range(heads):
-            reader = address(told[k * about : (k + 1) * about], memory[b], lengths, read_weights[b, k])
-            put(reader.weights, reading[b, k])
-            read(reader.weights, memory[b], reads[b, k])
-            place = (heads + k) * about
-            put(address(told[place : place + about], memory[b], lengths, write_weights[b, k]).weights, writing[b, k])
-        erase, add = written(told[2 * heads * about :], heads)
-        for n in range(memory.shape[1]):
-            word = after[b, n]
-            for k in range(heads):
-                weight, gone = writing[b, k, n], erase[k]
-                for w in range(size):
-                    word[w] *= 1 - weight * gone[w]
-            for k in range(heads):
-                weight, new = writing[b, k, n], add[k]
-                for w in range(size):
-                    word[w] += weight * new[w]
-    return after, reading, writing, reads
+            weight, gone = after.weights[heads + k, n], erase[k]
+            for w in range(size):
+                word[w] *= 1 - weight * gone[w]
+        for k in range(heads):
+            weight, new = after.weights[heads + k, n], add[k]
+            for w in range(size):
+                word[w] += weight * new[w]
 
 
 @compiled
@@ -209,19 +220,21 @@ def write_backward(
     said: Array,
     memory: Float[Array, "N W"],
     weights: Float[Array, "K N"],
-    d_after: Float[Array, "N W"],
     d_said: Array,
     d_memory: Float[Array, "N W"],
     d_weights: Float[Array, "K N"],
 ) -> None:
-    """Writes the gradients of what is erased and added, and of the memory before; adds to those of the weights."""
+    """Writes the gradients of what is erased and added; that of the memory goes from after to before.
+
+    Adds to those of the weights.
+    """
     heads, slots = weights.shape
     erase, add = written(said, heads)
     d_erase, d_add = np.zeros_like(erase), np.zeros_like(add)
     left, d_slot = np.empty_like(erase), np.empty_like(erase[0])
     for n in range(slots):
         put(memory[n], left[0])
-        put(d_after[n], d_slot)
+        put(d_memory[n], d_slot)
         for k in range(heads):
             weight = weights[k, n]
             d_weights[k, n] += dot(d_slot, add[k])
@@ -233,7 +246,7 @@ def write_backward(
                 for w in range(len(d_slot)):
                     further[w] = here[w] * (1 - weight * gone[w])
         for k in range(heads - 1, -1, -1):
-            weight, d_weight = weights[k, n], d_after.dtype.type(0)
+            weight, d_weight = weights[k, n], memory.dtype.type(0)
             here, gone, d_gone = left[k], erase[k], d_erase[k]
             for w in range(len(d_slot)):
                 erased = d_slot[w] * here[w]
@@ -249,41 +262,29 @@ def write_backward(
             d_said[(heads + k) * size + w] = d_add[k, w] * (1 - add[k, w] * add[k, w])
 
 
-@compiled
-def backward(
-    interface: Float[Array, "B I"],
-    memory: Float[Array, "B N W"],
-    read_weights: Float[Array, "B K N"],
-    write_weights: Float[Array, "B K N"],
-    after: State,
-    d_after: State,
-) -> tuple[Float[Array, "B I"], Float[Array, "B N W"], Float[Array, "B K N"], Float[Array, "B K N"]]:
-    """The gradients of the interface vector, and of memory and weights before the step."""
-    _, reading, writing, _ = after
-    heads, size = read_weights.shape[1], memory.shape[2]
-    d_interface, d_memory = np.empty_like(interface), np.empty_like(memory)
-    d_before = (np.zeros_like(read_weights), np.zeros_like(write_weights))
-    about = (interface.shape[1] - 2 * heads * size) // (2 * heads)
-    lengths = np.empty_like(read_weights[0, 0])
-    for b in range(len(memory)):
-        told = clipped(interface[b])
-        squares(memory[b], lengths)
-        d_reading, d_writing = d_after[1][b].copy(), d_after[2][b].copy()
-        place = 2 * heads * about
-        write_backward(
-            told[place:], memory[b], writing[b], d_after[0][b], d_interface[b, place:], d_memory[b], d_writing
-        )
-        for k in range(heads):
-            read_backward(reading[b, k], memory[b], d_after[3][b, k], d_reading[k], d_memory[b])
-        for h in range(2 * heads):
-            place, k = h * about, h % heads
-            previous = read_weights[b, k] if h < heads else write_weights[b, k]
-            d_weights = d_reading[k] if h < heads else d_writing[k]
-            d_previous = d_before[0][b, k] if h < heads else d_before[1][b, k]
-            d_told, one = d_interface[b, place : place + about], told[place : place + about]
-            head = address(one, memory[b], lengths, previous)
-            address_backward(one, memory[b], lengths, previous, head, d_weights, d_told, d_memory[b], d_previous)
-        for i in range(interface.shape[1]):
-            if interface[b, i] > LIMIT or interface[b, i] < -LIMIT:
-                d_interface[b, i] = 0
-    return d_interface, d_memory, d_before[0], d_before[1]
+def step_backward(
+    settings: Array,
+    interface: Float[Array, " I"],
+    row_before: Float[Array, " S"],
+    row_after: Float[Array, " S"],
+    d_row: Float[Array, " S"],
+    d_interface: Float[Array, " I"],
+) -> None:
+    """Writes the gradient of the interface vector; that of what is held goes from after the step to before it."""
+    before, after, d = held(settings, row_before), held(settings, row_after), held(settings, d_row)
+    heads, size = before.reads.shape
+    told, lengths = clipped(interface), np.empty_like(before.weights[0])
+    about = (len(told) - 2 * heads * size) // (2 * heads)
+    place = 2 * heads * about
+    squares(before.memory, lengths)
+    writing, d_writing = after.weights[heads:], d.weights[heads:]
+    write_backward(told[place:], before.memory, writing, d_interface[place:], d.memory, d_writing)
+    for k in range(heads):
+        read_backward(after.weights[k], before.memory, d.reads[k], d.weights[k], d.memory)
+    for h in range(2 * heads):
+        one, d_one = told[h * about : (h + 1) * about], d_interface[h * about : (h + 1) * about]
+        head = address(one, before.memory, lengths, before.weights[h])
+        address_backward(one, before.memory, lengths, before.weights[h], head, d.weights[h], d_one, d.memory)
+    for i in range(len(told)):
+        if interface[i] > LIMIT or interface[i] < -LIMIT:
+            d_interface[i] = 0

@@ -5,7 +5,7 @@ lock, for which threads would wait in turn; called here, a thread walks from the
 
 The library is BLAS (Lawson, Hanson, Kincaid, Krogh: Basic Linear Algebra Subprograms for Fortran Usage, 1979; `sgemm`
 for 32 bits, `dgemm` for 64), of which torch's builds for x86 processors hold Intel's. Where torch holds none that can
-be called, `can_multiply` is false.
+be called, `can_multiply` is false, and a product is computed row by row.
 """
 
 import ctypes
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import llvmlite.binding as llvm
+import numba
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -48,6 +49,8 @@ can_multiply = _find()
 """Whether kernels can call a library for products."""
 
 set_threads: Any = types.ExternalFunction(SET_THREADS, types.int32(types.int32))
+if not can_multiply:
+    set_threads = numba.njit(lambda number: number)
 
 
 FEW_ROWS = 4
@@ -77,8 +80,16 @@ def add_product(
 
 
 @overload(add_product)
-def _by_the_library(out: Any, a: Any, b: Any, transposed: Any, first: Any, stop: Any) -> Callable[..., None]:
-    number = out.dtype
+def _in_machine_code(out: Any, a: Any, b: Any, transposed: Any, first: Any, stop: Any) -> Callable[..., None]:
+    machine_code = _by_the_library(out.dtype) if can_multiply else _row_by_row
+    return cast(Callable[..., None], inspect.unwrap(machine_code))  # from checks of shapes, which cannot be compiled
+
+
+def _row_by_row(out: Any, a: Any, b: Any, transposed: Any, first: Any, stop: Any) -> None:
+    add_few(out, a, b, transposed, first, stop)
+
+
+def _by_the_library(number: Any) -> Callable[..., None]:
     letter, size, one = (types.CPointer(kind) for kind in (types.uint8, types.int32, number))  # type: ignore[no-untyped-call]
     matrix = (one, size)  # its first number, and how many stand between rows
     gemm: Any = types.ExternalFunction(
@@ -102,5 +113,4 @@ def _by_the_library(out: Any, a: Any, b: Any, transposed: Any, first: Any, stop:
         else:
             gemm(of_b, of_a, n, m, k, one, b[:, first:].ctypes, b_row, a.ctypes, k, one, out_part, out_row)
 
-    machine_code = inspect.unwrap(product)  # from checks of shapes, which cannot be compiled
-    return cast(Callable[..., None], machine_code)
+    return product

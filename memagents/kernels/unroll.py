@@ -1,70 +1,91 @@
 """A controller and its external memory over time, by kernels.
 
-Axes: T time, B batch, D input features, H hidden features, G gates, C features of the cell (H, or none), I features of
-the interface vector, R words read, W features of a word.
+Axes: T time, B batch, H hidden features, C features of the cell (H, or none), G gates, S numbers of the memory's own
+state, the R that were read last among them, P numbers that the controller hears of the past, I features of the
+interface vector, K heads, W features of a word.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from numba import types
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from memagents.kernels import controllers
-from memagents.kernels.threads import in_threads, parts_of
+from memagents.kernels.compilation import compiled_for
+from memagents.kernels.threads import in_team
+from memagents.kernels.walk import Episodes, Gradients, Trail, Weights, advance, retreat
 
-Arrays: TypeAlias = tuple[np.ndarray, ...]
+NUMBERS = {torch.float32: types.float32, torch.float64: types.float64}
+"""Those that kernels can work with."""
 
-DTYPES = (torch.float32, torch.float64)
-"""Numbers that kernels can work with."""
+PIECE = 1 << 24
+"""Bytes that may be kept in one array of the states of so many steps as fit.
+
+Larger arrays are mapped anew by every call, page by page (`agents/heap.py`).
+"""
 
 
 class Kernel(NamedTuple):
-    """An external memory's step and the step's gradient; see `memagents.kernels`."""
+    """An external memory's step for one row, and the step's gradient; see `memagents.kernels`."""
 
-    forward: Callable[..., Arrays]
-    backward: Callable[..., Arrays]
+    step: Callable[..., None]
+    step_backward: Callable[..., None]
+    settings: tuple[float, ...]
 
 
 def can_work_with(inputs: Tensor) -> bool:
     """Whether kernels can: on the CPU, in 32 and 64 bits, and not where torch compiles an agent as a whole."""
-    return inputs.device.type == "cpu" and inputs.dtype in DTYPES and not torch.compiler.is_compiling()
+    return inputs.device.type == "cpu" and inputs.dtype in NUMBERS and not torch.compiler.is_compiling()
 
 
 def unroll(
     kernel: Kernel,
-    controller: str,
     episodes: tuple[Bool[Tensor, "T B"], tuple[Tensor, ...]],
     from_inputs: Float[Tensor, "T B GH"],
     weights: tuple[Float[Tensor, "GH P"], Float[Tensor, "I H"], Float[Tensor, " I"]],
     state: tuple[Tensor, ...],
-) -> tuple[Float[Tensor, "T B H"], Float[Tensor, "T B R W"], tuple[Tensor, ...]]:
+) -> tuple[Float[Tensor, "T B H"], Float[Tensor, "T B K W"], tuple[Tensor, ...]]:
     """Hidden vectors, words read, and the state after the last step.
 
     Args:
         kernel: the memory's.
-        controller: the kind of controller.
         episodes: where they begin, and the state they begin with, a constant.
         from_inputs: what the inputs add to the controller's gates.
         weights: the controller's for the words read last and, if it has a cell, its hidden vector; those that make the
             interface vector of the hidden vector; and the bias of that.
-        state: what was held before: hidden vector and cell, what the kernel takes, and the words read last.
+        state: what was held before: hidden vector and cell, what is the memory's own, and the words read last.
     """
-    steps = kernel, controller, episodes
-    hidden, reads, *last = _Unroll.apply(*steps, from_inputs, *weights, *state)  # type: ignore[no-untyped-call]
-    return hidden, reads, tuple(last)
+    (starts, first), (*fields, reads) = episodes, state[2:]
+    sizes, read_size = [field[0].numel() for field in (*fields, reads)], reads[0].numel()
+    told = kernel, (starts, *lines(first)), read_size, from_inputs, *weights, *lines(state)
+    hidden, words, cell, own = _Unroll.apply(*told)  # type: ignore[no-untyped-call]
+    parts = zip(own.split(sizes, 1), state[2:], strict=True)
+    return hidden, words.view(-1, *reads.shape), (hidden[-1], cell, *(part.reshape(like.shape) for part, like in parts))
 
 
-class Part(NamedTuple):
-    """Some rows of a batch: where their episodes start, and their states before and after every step."""
+def lines(state: tuple[Tensor, ...]) -> tuple[Float[Tensor, "B H"], Float[Tensor, "B C"], Float[Tensor, "B S"]]:
+    """Hidden vector and cell, and all that is the memory's own as one line of numbers for each row."""
+    hidden, cell, *own = state
+    return hidden, cell, torch.cat([field.flatten(1) for field in own], 1)
 
-    rows: slice
-    starts: np.ndarray
-    before: list[Arrays]
-    after: list[Arrays]
+
+@cache
+def machine_code(step: Callable[..., None], dtype: torch.dtype, vectors: int) -> Any:
+    """Of a step, or its gradient, that takes settings and so many vectors of such numbers."""
+    settings, vector = (types.Array(number, 1, "C") for number in (types.float64, NUMBERS[dtype]))
+    return compiled_for(step, settings, *[vector] * vectors)
+
+
+def pieces_of(num_steps: int, state: Float[Tensor, "B S"]) -> Iterator[slice]:
+    """All steps, as many at a time as states are kept of in one array."""
+    size = max(1, PIECE // max(1, state.numel() * state.element_size()) - 1)
+    for first in range(0, num_steps, size):
+        yield slice(first, min(first + size, num_steps))
 
 
 class _Unroll(torch.autograd.Function):
@@ -74,102 +95,62 @@ class _Unroll(torch.autograd.Function):
     def forward(
         ctx: Any,
         kernel: Kernel,
-        controller: str,
-        episodes: tuple[Tensor, tuple[Tensor, ...]],
+        episodes: tuple[Tensor, ...],
+        read_size: int,
         from_inputs: Tensor,
         from_past: Tensor,
         to_interface: Tensor,
         bias: Tensor,
-        *state: Tensor,
+        hidden: Tensor,
+        cell: Tensor,
+        state: Tensor,
     ) -> tuple[Tensor, ...]:
-        num_steps, num_rows = from_inputs.shape[:2]
-        gates = torch.empty_like(from_inputs, memory_format=torch.contiguous_format)
-        past = from_inputs.new_empty(num_steps, num_rows, from_past.shape[1])
-        hidden = from_inputs.new_empty(num_steps, num_rows, to_interface.shape[1])
-        interface = from_inputs.new_empty(num_steps, num_rows, len(bias))
-        reads = from_inputs.new_empty(num_steps, *state[-1].shape)
-        starts, first, begin = episodes[0].numpy(), arrays(episodes[1]), arrays(state)
-
-        def advance(rows: slice) -> Part:
-            part = Part(rows, starts[:, rows], [], [])
-            now, anew = (tuple(field[rows] for field in each) for each in (begin, first))
-            each_step = (each[:, rows] for each in (from_inputs, past, gates, hidden, interface, reads))
-            for starting, (added, heard, gate, h, told, read) in zip(
-                part.starts, zip(*each_step, strict=True), strict=True
-            ):
-                if starting.any():
-                    now = tuple(restarted(field, one, starting) for field, one in zip(now, anew, strict=True))
-                part.before.append(now)
-                remember(heard.numpy(), now)
-                torch.addmm(added, heard, from_past.t(), out=gate)
-                h.numpy()[:], cell = controllers.FORWARD[controller](gate.numpy(), now[1])
-                torch.addmm(bias, h, to_interface.t(), out=told)
-                now = h.numpy(), cell, *kernel.forward(told.numpy(), *now[2:-1])
-                read.numpy()[:] = now[-1]
-                part.after.append(now)
-            return part
-
-        parts = in_threads(advance, parts_of(num_rows, num_steps))
-        ctx.save_for_backward(from_past, to_interface, past, gates, hidden, interface)
-        ctx.kernel, ctx.controller, ctx.parts = kernel, controller, parts
-        return hidden, reads, *joined(part.after[-1] for part in parts)
+        (num_steps, num_rows), empty = from_inputs.shape[:2], from_inputs.new_empty
+        past, reads = (empty(num_steps, num_rows, size) for size in (from_past.shape[1], read_size))
+        gates, interface = from_inputs.contiguous().clone(), bias.repeat(num_steps, num_rows, 1)
+        hiddens, cells = (empty(num_steps + 1, *begin.shape) for begin in (hidden, cell))
+        hiddens[0], cells[0], cell_before = hidden, cell, torch.empty_like(cells[1:])
+        starts, *first = arrays(episodes)
+        step, settings = machine_code(kernel.step, state.dtype, 3), np.array(kernel.settings, np.float64)
+        weights, pieces = Weights(*arrays((from_past, to_interface))), []
+        for piece in pieces_of(num_steps, state):
+            before_and_after = slice(piece.start, piece.stop + 1)
+            states = empty(piece.stop - piece.start + 1, *state.shape)
+            states[0] = state
+            of_steps = (each[piece] for each in (past, gates, interface, cell_before))
+            trail = Trail(*arrays((*of_steps, hiddens[before_and_after], cells[before_and_after], states)))
+            known = settings, Episodes(starts[piece], *first), trail, weights
+            in_team(advance, (step, *known), products(trail, weights))
+            reads[piece], state = states[1:, :, state.shape[1] - read_size :], states[-1]
+            pieces.append((piece, known))
+        ctx.save_for_backward(past, gates, hiddens, interface)
+        ctx.kernel, ctx.pieces = kernel, pieces
+        return hiddens[1:], reads, cells[-1], state.clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_hidden: Tensor, d_reads: Tensor, *d_last: Tensor) -> tuple[Tensor | None, ...]:
-        from_past, to_interface, past, gates, hidden, interface = ctx.saved_tensors
-        d_gates, d_interface, d_past = (torch.empty_like(each) for each in (gates, interface, past))
-        d_words, d_end = d_reads.contiguous().numpy(), arrays(d_last)
-
-        def retreat(part: Part) -> Arrays:
-            d_now = tuple(field[part.rows] for field in d_end)
-            for t in reversed(range(len(gates))):
-                now, before, after = (t, part.rows), part.before[t], part.after[t]
-                d_after = *d_now[2:-1], d_now[-1] + d_words[now]
-                told, *d_external = ctx.kernel.backward(interface[now].numpy(), *before[2:-1], after[2:], d_after)
-                d_interface[now].numpy()[:] = told
-                d_h = torch.addmm(d_hidden[now], d_interface[now], to_interface).add_(torch.from_numpy(d_now[0]))
-                cells = before[1], after[1], d_h.numpy(), d_now[1]
-                d_cell = controllers.BACKWARD[ctx.controller](gates[now].numpy(), *cells, d_gates[now].numpy())
-                torch.mm(d_gates[now], from_past, out=d_past[now])
-                d_now = remembered(d_past[now].numpy(), before, (d_cell, *d_external))
-                if part.starts[t].any():
-                    d_now = tuple(restarted(field, np.zeros_like(field), part.starts[t]) for field in d_now)
-            return d_now
-
-        d_begin = joined(in_threads(retreat, ctx.parts))
-        d_told, told_by = d_interface.flatten(0, 1), hidden.flatten(0, 1)
+        past, gates, hiddens, interface = ctx.saved_tensors
+        d_gates, d_interface, d_past = (torch.empty_like(each) for each in (gates, interface, past[0]))
+        d_cell, d_state = (each.clone(memory_format=torch.contiguous_format) for each in d_last)
+        d_shown = torch.zeros_like(hiddens[0])
+        step_backward = machine_code(ctx.kernel.step_backward, d_state.dtype, 5)
+        for piece, known in reversed(ctx.pieces):
+            of_steps = (each[piece] for each in (d_hidden, d_reads, d_gates, d_interface))
+            d = Gradients(*arrays((*of_steps, d_past, d_shown, d_cell, d_state)))
+            in_team(retreat, (step_backward, *known, d), products(*known[2:]))
+        d_told, told_by = d_interface.flatten(0, 1), hiddens[1:].flatten(0, 1)
         d_weights = d_gates.flatten(0, 1).t() @ past.flatten(0, 1), d_told.t() @ told_by, d_told.sum(0)
-        return None, None, None, d_gates, *d_weights, *d_begin
+        return None, None, None, d_gates, *d_weights, d_shown, d_cell, d_state
 
 
-def joined(parts: Iterable[Arrays]) -> tuple[Tensor, ...]:
-    """The fields of a state, with the rows of all parts."""
-    return tuple(torch.from_numpy(np.concatenate(field)) for field in zip(*parts, strict=True))
+def products(trail: Trail, weights: Weights) -> int:
+    """Operations of the products in all steps."""
+    num_steps, num_rows, _ = trail.past.shape
+    number: int = 2 * num_steps * num_rows * sum(each.size for each in weights)
+    return number
 
 
-def arrays(fields: Iterable[Tensor]) -> Arrays:
-    """Tensors as arrays."""
+def arrays(fields: Iterable[Tensor]) -> tuple[np.ndarray, ...]:
+    """Tensors as arrays; those whose numbers stand one after the other share them."""
     return tuple(field.detach().contiguous().numpy() for field in fields)
-
-
-def restarted(field: np.ndarray, first: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """A field of the state, with the rows where an episode starts as they are then."""
-    field = field.copy()
-    field[starts] = first[starts]
-    return field
-
-
-def remember(heard: np.ndarray, state: Arrays) -> None:
-    """What the controller hears of the past: the words read last, and its hidden vector if there is room for that."""
-    size = state[-1][0].size
-    heard[:, :size] = state[-1].reshape(len(heard), size)
-    if heard.shape[1] > size:
-        heard[:, size:] = state[0]
-
-
-def remembered(d_heard: np.ndarray, state: Arrays, d_between: Arrays) -> Arrays:
-    """The gradient of a state: hidden vector, what is in between, and words read."""
-    size = state[-1][0].size
-    d_hidden = d_heard[:, size:].copy() if d_heard.shape[1] > size else np.zeros_like(state[0])
-    return d_hidden, *d_between, d_heard[:, :size].reshape(state[-1].shape)

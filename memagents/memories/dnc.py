@@ -187,8 +187,10 @@ class DNC(Memory[DNCState]):
 
     def _kernel(self) -> Kernel | None:
         """There is none for the repairs."""
-        repaired = self.masked_content or self.deallocate or self.sharpen_links
-        return None if repaired else Kernel(kernel.forward, kernel.backward)
+        if self.masked_content or self.deallocate or self.sharpen_links:
+            return None
+        sizes = self.num_reads, self.memory_size, self.word_size, self.memory_size if self.links else 0
+        return Kernel(kernel.step, kernel.step_backward, sizes)
 
     def _advance(self, from_input: Tensor, state: DNCState) -> DNCState:
         hidden, cell, interface = self.controller(from_input, state.reads, state.hidden, state.cell)

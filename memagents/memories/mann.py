@@ -4,7 +4,6 @@ Adam Santoro, Sergey Bartunov, Matthew Botvinick, Daan Wierstra, Timothy Lillicr
 Neural Networks. ICML 2016, section 3; arXiv:1605.06065 ("One-shot Learning with ...").
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -134,8 +133,8 @@ class MANN(Memory[MANNState]):
         return states | {name: torch.unflatten(part, 0, episode_starts.shape) for name, part in told.items()}
 
     def _kernel(self) -> Kernel:
-        decay = self.usage_decay
-        return Kernel(partial(kernel.forward, decay), partial(kernel.backward, decay))
+        sizes = self.num_reads, self.memory_size, self.word_size
+        return Kernel(kernel.step, kernel.step_backward, (*sizes, self.usage_decay))
 
     def _advance(self, from_input: Tensor, state: MANNState) -> MANNState:
         hidden, cell, interface = self.controller(from_input, state.reads, state.hidden, state.cell)

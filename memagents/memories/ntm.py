@@ -141,7 +141,7 @@ class NTM(Memory[NTMState]):
         return states | {name: torch.unflatten(part, 0, episode_starts.shape) for name, part in told._asdict().items()}
 
     def _kernel(self) -> Kernel:
-        return Kernel(kernel.forward, kernel.backward)
+        return Kernel(kernel.step, kernel.step_backward, (self.num_heads, self.memory_size, self.word_size))
 
     def _advance(self, from_input: Tensor, state: NTMState) -> NTMState:
         hidden, cell, told = self.controller(from_input, state.reads, state.hidden, state.cell)

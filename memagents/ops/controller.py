@@ -119,7 +119,7 @@ def unroll(
     from_inputs = controller.from_input(inputs)
     if kernel is not None and can_work_with(from_inputs):
         weights = controller.from_past.weight, controller.interface.weight, controller.interface.bias
-        hidden, reads, last = by_kernel(kernel, controller.kind, (episode_starts, first), from_inputs, weights, state)
+        hidden, reads, last = by_kernel(kernel, (episode_starts, first), from_inputs, weights, state)
         return hidden, reads, type(state)(*last)
 
     advancing = partial(steps, advance, type(state))

@@ -24,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from memagents.kernels import recurrence
+from memagents.kernels import recurrence, unroll
 from memagents.kernels.threads import in_team
 
 PAGE = """\
@@ -89,16 +89,18 @@ class Work(TorchDispatchMode):
         self.flops = self.bytes = 0
 
     def __enter__(self) -> "Work":
-        self._kernels = patch.object(recurrence, "in_team", self._counted)
-        self._kernels.start()
+        self._kernels = [patch.object(module, "in_team", self._counted) for module in (recurrence, unroll)]
+        for kernel in self._kernels:
+            kernel.start()
         return cast(Work, super().__enter__())
 
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)
-        self._kernels.stop()
+        for kernel in self._kernels:
+            kernel.stop()
 
     def _counted(self, kernel: Callable[..., None], arguments: Sequence[Any], operations: int) -> None:
-        """Runs the kernel of a recurrent network, of which each step is a product."""
+        """Runs a kernel for all steps, of which each has products."""
         self.flops += operations
         in_team(kernel, arguments, operations)
 

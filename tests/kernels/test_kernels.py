@@ -4,6 +4,7 @@ import numba
 import pytest
 import torch
 
+from memagents.kernels import unroll
 from memagents.kernels.compilation import compiled
 from memagents.kernels.parts import softplus
 from memagents.memories import make_memory
@@ -53,6 +54,22 @@ def test_a_kernel_equals_the_steps_of_the_paper_in_values_and_in_all_gradients(c
     ours = outputs_and_gradients(memory, memory, starts)
     expected = outputs_and_gradients(memory.loop, memory, starts)
     torch.testing.assert_close(ours, expected, atol=1e-10, rtol=1e-10)
+
+
+def test_steps_that_are_kept_in_several_arrays_come_to_the_same(monkeypatch):
+    memory = loud("dnc", {})
+    starts = torch.rand(T, B, generator=torch.Generator().manual_seed(3)) < 0.2
+    state = memory.initial_state(B)
+    held = sum(field[0].numel() for field in state[2:])
+    monkeypatch.setattr(unroll, "PIECE", 6 * held * B * 8)
+    assert [len(range(T)[piece]) for piece in unroll.pieces_of(T, torch.empty(B, held, dtype=torch.float64))] == [
+        5,
+        5,
+        2,
+    ]
+    in_pieces = outputs_and_gradients(memory, memory, starts)
+    monkeypatch.undo()
+    torch.testing.assert_close(in_pieces, outputs_and_gradients(memory, memory, starts), atol=0, rtol=0)
 
 
 def test_what_is_undefined_does_not_become_a_number():

@@ -1,0 +1,152 @@
+"""A controller and its external memory, from the first step to the last and back.
+
+A memory's part of a step is a function of its own, which is called by its address: this walk is compiled once for all
+of them. Rows of a batch know nothing of each other, so a thread takes some of them all the way, and waits for nobody.
+
+Axes: T time, B batch, H hidden features, C features of the cell (H, or none), G gates, S numbers of the memory's own
+state, the R that were read (all words together) last; P numbers that the controller hears of the past (R, and H if it
+has a cell), I features of the interface vector.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from jaxtyping import Bool, Float
+
+from memagents.kernels import cells
+from memagents.kernels.compilation import compiled
+from memagents.kernels.parts import Array, put
+from memagents.kernels.products import add_product, set_threads
+from memagents.kernels.threads import all_threads, share, this_thread
+
+
+class Episodes(NamedTuple):
+    """Where they begin, and what is held there."""
+
+    starts: Bool[Array, "T B"]
+    hidden: Float[Array, "B H"]
+    cell: Float[Array, "B C"]
+    state: Float[Array, "B S"]
+
+
+class Weights(NamedTuple):
+    """Of the controller: for what it hears of the past, and those that make the interface vector."""
+
+    from_past: Float[Array, "GH P"]
+    to_interface: Float[Array, "I H"]
+
+
+class Trail(NamedTuple):
+    """What is kept of every step; of T+1, the first is what was held before."""
+
+    past: Float[Array, "T B P"]
+    gates: Float[Array, "T B GH"]
+    interface: Float[Array, "T B I"]
+    cell_before: Float[Array, "T B C"]
+    hidden: Float[Array, "T+1 B H"]
+    cell: Float[Array, "T+1 B C"]
+    states: Float[Array, "T+1 B S"]
+
+
+class Gradients(NamedTuple):
+    """Of what came of every step, which is given; of what it was made of; and of what is held, on the way back."""
+
+    hidden: Float[Array, "T B H"]
+    reads: Float[Array, "T B R"]
+    gates: Float[Array, "T B GH"]
+    interface: Float[Array, "T B I"]
+    past: Float[Array, "B P"]
+    shown: Float[Array, "B H"]
+    cell: Float[Array, "B C"]
+    state: Float[Array, "B S"]
+
+
+@compiled
+def advance(
+    step: Callable[..., None], settings: Array, episodes: Episodes, trail: Trail, weights: Weights, _: None
+) -> None:
+    """All steps. `trail.gates` hold what the inputs add, and then what they let through; `trail.interface` its bias."""
+    rows, alone = share(len(episodes.state), this_thread(), all_threads()), set_threads(1)
+    for t in range(len(episodes.starts)):
+        control(t, slice(rows[0], rows[1]), episodes, trail, weights)
+        for b in range(rows[0], rows[1]):
+            step(settings, trail.interface[t, b], before(t, b, episodes, trail), trail.states[t + 1, b])
+    set_threads(alone)
+
+
+@compiled
+def retreat(
+    step_backward: Callable[..., None],
+    settings: Array,
+    episodes: Episodes,
+    trail: Trail,
+    weights: Weights,
+    d: Gradients,
+    _: None,
+) -> None:
+    """The gradient of `advance`."""
+    rows, alone = share(len(episodes.state), this_thread(), all_threads()), set_threads(1)
+    read_size = d.reads.shape[2]
+    for t in range(len(episodes.starts) - 1, -1, -1):
+        for b in range(rows[0], rows[1]):
+            add(d.reads[t, b], d.state[b, -read_size:])
+            held = before(t, b, episodes, trail), trail.states[t + 1, b]
+            step_backward(settings, trail.interface[t, b], held[0], held[1], d.state[b], d.interface[t, b])
+        control_backward(t, slice(rows[0], rows[1]), episodes, trail, weights, d)
+    set_threads(alone)
+
+
+@compiled
+def before(t: int, b: int, episodes: Episodes, trail: Trail) -> Float[Array, " S"]:
+    """What a memory holds before a step: what it held after the last, or that with which an episode begins."""
+    held: Array = episodes.state[b] if episodes.starts[t, b] else trail.states[t, b]
+    return held
+
+
+@compiled
+def control(t: int, rows: slice, episodes: Episodes, trail: Trail, weights: Weights) -> None:
+    """Hidden vector, cell and interface vector of a step."""
+    has_cell, read_size = trail.cell.shape[2] > 0, trail.past.shape[2] - trail.cell.shape[2]
+    for b in range(rows.start, rows.stop):
+        starts, past = episodes.starts[t, b], trail.past[t, b]
+        put(before(t, b, episodes, trail)[-read_size:], past[:read_size])
+        if has_cell:
+            put(episodes.hidden[b] if starts else trail.hidden[t, b], past[read_size:])
+            put(episodes.cell[b] if starts else trail.cell[t, b], trail.cell_before[t, b])
+    gates, hidden, interface = trail.gates[t, rows], trail.hidden[t + 1, rows], trail.interface[t, rows]
+    add_product(gates, trail.past[t, rows], weights.from_past, True, 0, len(weights.from_past))
+    if has_cell:
+        cells.lstm(gates, trail.cell_before[t, rows], hidden, trail.cell[t + 1, rows])
+    else:
+        cells.elman(gates, hidden)
+    add_product(interface, hidden, weights.to_interface, True, 0, len(weights.to_interface))
+
+
+@compiled
+def control_backward(t: int, rows: slice, episodes: Episodes, trail: Trail, weights: Weights, d: Gradients) -> None:
+    """From the gradients of the interface vector and of what is held after a step to that of what is held before it."""
+    has_cell, read_size = d.cell.shape[1] > 0, d.reads.shape[2]
+    gates, shown, d_gates, past = trail.gates[t, rows], d.shown[rows], d.gates[t, rows], d.past[rows]
+    for b in range(rows.start, rows.stop):
+        add(d.hidden[t, b], d.shown[b])
+        d.past[b] = 0
+    add_product(shown, d.interface[t, rows], weights.to_interface, False, 0, shown.shape[1])
+    if has_cell:
+        cells.lstm_backward(gates, trail.cell_before[t, rows], trail.cell[t + 1, rows], shown, d.cell[rows], d_gates)
+    else:
+        cells.elman_backward(gates, shown, d_gates)
+    add_product(past, d_gates, weights.from_past, False, 0, past.shape[1])
+    for b in range(rows.start, rows.stop):
+        if episodes.starts[t, b]:
+            d.state[b] = 0
+            d.cell[b] = 0
+        else:
+            put(d.past[b, :read_size], d.state[b, -read_size:])
+            add(d.past[b, read_size:], d.shown[b])
+
+
+@compiled
+def add(x: Float[Array, " N"], out: Float[Array, " N"]) -> None:
+    """Adds one vector to another."""
+    for n in range(len(x)):
+        out[n] += x[n]
