@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from memagents.kernels.segments import lay_out
 from memagents.ops.placement import pick, spread
 
 
@@ -63,29 +64,10 @@ class Packed:
 
 def pack(episode_starts: Bool[Tensor, "T B"]) -> Packed:
     """Finds the segments of a batch: each row is cut before every true value (and begins one at time 0)."""
-    num_steps, num_rows = episode_starts.shape
-    if num_steps == 1 or not episode_starts[1:].any():
-        return Packed(None, [num_rows] * num_steps, ~episode_starts[0])
-    begins = episode_starts.clone()
-    begins[0] = True
-    row, begin = begins.T.nonzero(as_tuple=True)
-    end = torch.full_like(begin, num_steps)
-    end[:-1] = torch.where(row[1:] == row[:-1], begin[1:], num_steps)
-    by_length = (end - begin).argsort(descending=True, stable=True)
-    row, begin, end = row[by_length], begin[by_length], end[by_length]
-    lengths = end - begin
-    sizes = (lengths[:, None] > torch.arange(num_steps, device=row.device)).sum(0)
-    firsts = sizes.cumsum(0) - sizes
-
-    # Counted row by row, the segment that holds an element is known; then which it became when they were sorted.
-    count = begins.sum(0)
-    segment = by_length.argsort()[begins.cumsum(0) - 1 + count.cumsum(0) - count]
-    since_begin = torch.arange(num_steps, device=row.device)[:, None] - begin[segment]
-    places = firsts[since_begin] + segment
-    return Packed(
-        places=places,
-        sizes=[size for size in sizes.tolist() if size],
-        carried=(begin == 0) & ~episode_starts[0, row],
-        row=row,
-        segment=segment[-1],
-    )
+    starts = episode_starts.cpu().numpy()
+    if not starts[1:].any():
+        return Packed(None, [starts.shape[1]] * len(starts), ~episode_starts[0])
+    of_elements, sizes, *of_segments = lay_out(starts)
+    arrays = (torch.from_numpy(each).to(episode_starts.device) for each in (of_elements, *of_segments))
+    places, carried, row, segment = arrays
+    return Packed(places, sizes[sizes > 0].tolist(), carried, row, segment)
