@@ -5,8 +5,8 @@ is the sum. A step leaves in `told` what the gates let through, which its gradie
 hidden vector `after` it. A gradient finds in `d_hidden` that of the hidden vector after the step, and leaves there that
 of the vector before it, except by way of what was heard of it; `d_told` and `d_heard` are written.
 
-The equations are in the memories' files. Axes: N rows, H features of the hidden vector, G gates, C features of the cell
-(H in an LSTM, else none).
+The equations are in the memories' files. Axes: N rows, H features of the hidden vector, K numbers `before` a step, of
+which the hidden vector is the first, G gates, C features of the cell (H in an LSTM, else none).
 """
 
 from typing import Final, TypeAlias
@@ -20,6 +20,7 @@ from memagents.kernels.parts import Array, put
 
 Gates: TypeAlias = Float[Array, "N GH"]
 Hidden: TypeAlias = Float[Array, "N H"]
+Past: TypeAlias = Float[Array, "N K"]
 Cells: TypeAlias = Float[Array, "N C"]
 
 LSTM, GRU, TANH, RELU = range(4)
@@ -34,9 +35,7 @@ HAS_CELL: Final = "lstm"
 
 
 @compiled
-def forward(
-    kind: int, told: Gates, heard: Gates, before: Hidden, cell_before: Cells, after: Hidden, cell: Cells
-) -> None:
+def forward(kind: int, told: Gates, heard: Gates, before: Past, cell_before: Cells, after: Hidden, cell: Cells) -> None:
     """A step of any of them."""
     if kind == LSTM:
         lstm(told, cell_before, after, cell)
@@ -53,7 +52,7 @@ def backward(
     kind: int,
     gates: Gates,
     heard: Gates,
-    before: Hidden,
+    before: Past,
     cell_before: Cells,
     cell: Cells,
     d_hidden: Hidden,
@@ -119,7 +118,7 @@ def lstm_backward(
 
 
 @compiled
-def gru(told: Gates, heard: Gates, before: Hidden, after: Hidden) -> None:
+def gru(told: Gates, heard: Gates, before: Past, after: Hidden) -> None:
     """Gates: reset, update, content, of which the reset gate lets what is heard through to the last."""
     size = after.shape[1]
     for n in range(len(told)):
@@ -138,9 +137,9 @@ def gru(told: Gates, heard: Gates, before: Hidden, after: Hidden) -> None:
 
 
 @compiled
-def gru_backward(gates: Gates, heard: Gates, before: Hidden, d_hidden: Hidden, d_told: Gates, d_heard: Gates) -> None:
+def gru_backward(gates: Gates, heard: Gates, before: Past, d_hidden: Hidden, d_told: Gates, d_heard: Gates) -> None:
     """The gradient of `gru`."""
-    size = before.shape[1]
+    size = d_hidden.shape[1]
     one = gates.dtype.type(1)
     for n in range(len(gates)):
         reset, update = gates[n, :size], gates[n, size : 2 * size]

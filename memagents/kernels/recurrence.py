@@ -1,13 +1,15 @@
 """A recurrent network over packed segments, by kernels.
 
-What the inputs add is one product for all steps, and so is the gradient of every weight. What is left to a step is one
-product with what was remembered, and the cell's gates. Of each product a thread takes some columns, and of the gates
-some segments; after either it waits for the others.
+A step is one product and the cell's gates. Of each product a thread takes some columns, and of the gates some segments;
+after either it waits for the others. What gates hear is their hidden vector, then the input, then a one, whose weights
+are the biases: so there is one product for all, and one for the gradient of all weights. (Where a gate keeps apart what
+it is told and what it hears, it hears the hidden vector and a one, and is told of all inputs at once.)
 
 Axes: P places of the packed layout (`ops/packed.py`), N segments, T steps, D features of an input, H of the hidden
-vector, C of the cell (H in an LSTM, else none), G gates.
+vector, K of what is heard, C of the cell (H in an LSTM, else none), G gates.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -51,29 +53,32 @@ def advance(
     kind: int,
     told: Float[Array, "P GH"],
     heard: Float[Array, "P GH"],
-    before: Float[Array, "P H"],
+    past: Float[Array, "P K"],
     cell_before: Float[Array, "P C"],
-    from_hidden: Float[Array, "GH H"],
+    weights: Float[Array, "GH K"],
     hidden: Float[Array, "P H"],
     cell: Float[Array, "P C"],
     sizes: Int[Array, " T"],
     _: None,
 ) -> None:
-    """All steps. What each begins with is kept beside what comes of it, in `before` and `cell_before`, of which the
-    first step's is given."""
+    """All steps. What each begins with is kept beside what comes of it, in `past` and `cell_before`, of which the first
+    step's is given."""
+    size = hidden.shape[1]
     thread, team, alone = this_thread(), all_threads(), set_threads(1)
     first, stop = share(heard.shape[1], thread, team)
     begins = 0
     for t in range(len(sizes)):
         step = slice(begins, begins + sizes[t])
-        add_product(heard[step], before[step], from_hidden, True, first, stop)
+        for row in range(begins, begins + sizes[t]):
+            heard[row, first:stop] = 0
+        add_product(heard[step], past[step], weights, True, first, stop)
         wait(team)
         top, bottom = share(sizes[t], thread, team)
         mine = slice(begins + top, begins + bottom)
-        cells.forward(kind, told[mine], heard[mine], before[mine], cell_before[mine], hidden[mine], cell[mine])
+        cells.forward(kind, told[mine], heard[mine], past[mine], cell_before[mine], hidden[mine], cell[mine])
         if t + 1 < len(sizes):
             for row in range(begins + top, begins + min(bottom, sizes[t + 1])):
-                put(hidden[row], before[row + sizes[t]])
+                put(hidden[row], past[row + sizes[t], :size])
                 put(cell[row], cell_before[row + sizes[t]])
         wait(team)
         begins += sizes[t]
@@ -85,9 +90,9 @@ def retreat(
     kind: int,
     gates: Float[Array, "P GH"],
     heard: Float[Array, "P GH"],
-    before: Float[Array, "P H"],
+    past: Float[Array, "P K"],
     cell_before: Float[Array, "P C"],
-    from_hidden: Float[Array, "GH H"],
+    weights: Float[Array, "GH K"],
     cell: Float[Array, "P C"],
     d_after: Float[Array, "P H"],
     d_cell_after: Float[Array, "P C"],
@@ -100,7 +105,7 @@ def retreat(
 ) -> None:
     """The gradient of `advance`. In `d_hidden` and `d_cell`, which begin at 0, those before the segments are left."""
     thread, team, alone = this_thread(), all_threads(), set_threads(1)
-    first, stop = share(before.shape[1], thread, team)
+    first, stop = share(d_hidden.shape[1], thread, team)
     begins = sizes.sum()
     for t in range(len(sizes) - 1, -1, -1):
         begins -= sizes[t]
@@ -111,12 +116,41 @@ def retreat(
             for c in range(d_cell.shape[1]):
                 d_cell[row, c] += d_cell_after[begins + row, c]
         mine, kept = slice(begins + top, begins + bottom), slice(top, bottom)
-        known, given = (before[mine], cell_before[mine], cell[mine]), (d_told[mine], d_heard[mine])
+        known, given = (past[mine], cell_before[mine], cell[mine]), (d_told[mine], d_heard[mine])
         cells.backward(kind, gates[mine], heard[mine], *known, d_hidden[kept], d_cell[kept], *given)
         wait(team)
-        add_product(d_hidden[: sizes[t]], d_heard[begins : begins + sizes[t]], from_hidden, False, first, stop)
+        add_product(d_hidden[: sizes[t]], d_heard[begins : begins + sizes[t]], weights, False, first, stop)
         wait(team)
     set_threads(alone)
+
+
+@compiled
+def take_step(
+    told: Float[Array, "N GH"],
+    before: Float[Array, "N H"],
+    cell_before: Float[Array, "N H"],
+    weight_hh: Float[Array, "GH H"],
+    hidden: Float[Array, "N H"],
+    cell: Float[Array, "N H"],
+) -> None:
+    """One step of an LSTM, whose product takes all threads by itself."""
+    add_product(told, before, weight_hh, True, 0, len(weight_hh))
+    cells.lstm(told, cell_before, hidden, cell)
+
+
+def lstm_cell(
+    inputs: Float[Tensor, "N D"],
+    begin: Sequence[Float[Tensor, "N H"]],
+    weight_ih: Float[Tensor, "GH D"],
+    weight_hh: Float[Tensor, "GH H"],
+    bias_ih: Float[Tensor, " GH"],
+    bias_hh: Float[Tensor, " GH"],
+) -> tuple[Float[Tensor, "N H"], Float[Tensor, "N H"]]:
+    """What `torch.lstm_cell` is asked and answers, in two thirds of its time. It has no gradient."""
+    hidden, cell = (torch.empty_like(field, memory_format=torch.contiguous_format) for field in begin)
+    told = torch.addmm(bias_ih + bias_hh, inputs, weight_ih.t())
+    take_step(*(each.detach().contiguous().numpy() for each in (told, *begin, weight_hh, hidden, cell)))
+    return hidden, cell
 
 
 class _Unroll(torch.autograd.Function):
@@ -133,39 +167,44 @@ class _Unroll(torch.autograd.Function):
         bias_ih: Tensor,
         bias_hh: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        apart = kind == cells.HEARS_APART
-        told = torch.addmm(bias_ih if apart else bias_ih + bias_hh, inputs, weight_ih.t())
-        heard = bias_hh.repeat(len(told), 1) if apart else told
-        hidden, before = (told.new_empty(len(told), begin.shape[1]) for _ in range(2))
+        apart, size = kind == cells.HEARS_APART, begin.shape[1]
+        if apart:
+            told, weights = torch.addmm(bias_ih, inputs, weight_ih.t()), torch.cat([weight_hh, bias_hh[:, None]], 1)
+        else:
+            told = inputs.new_empty(len(inputs), len(weight_hh))
+            weights = torch.cat([weight_hh, weight_ih, (bias_ih + bias_hh)[:, None]], 1)
+        heard = torch.empty_like(told) if apart else told
+        past = told.new_empty(len(told), weights.shape[1])
+        past[: len(begin), :size], past[:, -1] = begin, 1
+        if not apart:
+            past[:, size:-1] = inputs
+        hidden = told.new_empty(len(told), size)
         cell, cell_before = (told.new_empty(len(told), begin_cell.shape[1]) for _ in range(2))
-        before[: len(begin)], cell_before[: len(begin)] = begin, begin_cell
-        walked = told, heard, before, cell_before, weight_hh.contiguous(), hidden, cell
+        cell_before[: len(begin)] = begin_cell
+        walked = told, heard, past, cell_before, weights, hidden, cell
         arrays = cells.KINDS[kind], *(each.numpy() for each in walked), np.array(sizes)
-        in_team(advance, arrays, 2 * len(told) * weight_hh.numel())
-        ctx.save_for_backward(inputs, weight_ih, weight_hh, told, heard, before, cell_before, cell)
+        in_team(advance, arrays, 2 * len(told) * weights.numel())
+        ctx.save_for_backward(inputs, weight_ih, weights, told, heard, past, cell_before, cell)
         ctx.kind, ctx.steps = kind, arrays[-1]
         return hidden, cell
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_after: Tensor, d_cell_after: Tensor) -> tuple[Tensor | None, ...]:
-        inputs, weight_ih, weight_hh, told, heard, before, cell_before, cell = ctx.saved_tensors
-        d_begin, d_begin_cell = (each.new_zeros(ctx.steps[0], each.shape[1]) for each in (before, cell_before))
+        inputs, weight_ih, weights, told, heard, past, cell_before, cell = ctx.saved_tensors
+        apart, size = ctx.kind == cells.HEARS_APART, d_after.shape[1]
+        d_begin, d_begin_cell = (each.new_zeros(ctx.steps[0], each.shape[1]) for each in (d_after, cell))
         d_told = torch.empty_like(told)
-        d_heard = torch.empty_like(heard) if ctx.kind == cells.HEARS_APART else d_told
-        known = told, heard, before, cell_before, weight_hh.contiguous(), cell
+        d_heard = torch.empty_like(heard) if apart else d_told
+        known = told, heard, past, cell_before, weights, cell
         gradients = d_after.contiguous(), d_cell_after.contiguous(), d_begin, d_begin_cell, d_told, d_heard
         fields = (each.numpy() for each in (*known, *gradients))
-        in_team(retreat, (cells.KINDS[ctx.kind], *fields, ctx.steps), 2 * len(told) * weight_hh.numel())
-        d_bias = d_told.sum(0)
-        return (
-            None,
-            None,
-            d_told @ weight_ih if ctx.needs_input_grad[2] else None,
-            d_begin,
-            d_begin_cell,
-            (inputs.t() @ d_told).t(),
-            (before.t() @ d_heard).t(),
-            d_bias,
-            d_bias if d_heard is d_told else d_heard.sum(0),
-        )
+        in_team(retreat, (cells.KINDS[ctx.kind], *fields, ctx.steps), 2 * len(told) * weights.numel())
+        d_weights = (past.t() @ d_heard).t()
+        d_weight_hh, d_bias_hh = d_weights[:, :size], d_weights[:, -1]
+        if apart:
+            d_weight_ih, d_bias_ih = (inputs.t() @ d_told).t(), d_told.sum(0)
+        else:
+            d_weight_ih, d_bias_ih = d_weights[:, size:-1], d_bias_hh
+        d_inputs = d_told @ weight_ih if ctx.needs_input_grad[2] else None
+        return None, None, d_inputs, d_begin, d_begin_cell, d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh
