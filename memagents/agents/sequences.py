@@ -84,4 +84,4 @@ def _unroll(memory: Memory[Any], features: Tensor, starts: Tensor, state: State)
         return outputs.flatten(0, 1), state
     if starts.is_cuda or starts.any():
         state = memory.reset(state, starts[0])
-    return memory.step(features, state)
+    return memory.fast_step(features, state)

@@ -22,9 +22,9 @@ StateT = TypeVar("StateT", bound=State)
 class Memory(nn.Module, ABC, Generic[StateT]):
     """A recurrent feature extractor: inputs and a state go in, features and the next state come out.
 
-    A subclass writes `initial_state` and `step`, as its paper does. It may override `forward` with something faster
-    that computes the same; the loop written here stays as the oracle it is tested against. Nothing is kept on the
-    module between calls: all that is remembered is in the state.
+    A subclass writes `initial_state` and `step`, as its paper does. It may override `forward` and `fast_step` with
+    something faster that computes the same; the loop written here stays as the oracle it is tested against. Nothing is
+    kept on the module between calls: all that is remembered is in the state.
 
     Attributes:
         input_size: features of an input, D.
@@ -46,6 +46,10 @@ class Memory(nn.Module, ABC, Generic[StateT]):
     @abstractmethod
     def step(self, x: Float[Tensor, "B D"], state: StateT) -> tuple[Float[Tensor, "B H"], StateT]:
         """Consumes one input for each row of the batch."""
+
+    def fast_step(self, x: Float[Tensor, "B D"], state: StateT) -> tuple[Float[Tensor, "B H"], StateT]:
+        """`step`, as an agent takes it that acts; what is faster and computes the same may stand here instead."""
+        return self.step(x, state)
 
     def forward(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: StateT

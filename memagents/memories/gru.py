@@ -14,7 +14,7 @@ from torch import Tensor
 from memagents.memories.base import Memory
 from memagents.memories.registry import register_memory
 from memagents.ops.packed import pack
-from memagents.ops.recurrence import RecurrentLayers, unroll_packed
+from memagents.ops.recurrence import RecurrentLayers, step_layers, unroll_packed
 
 
 class GRUState(NamedTuple):
@@ -59,6 +59,12 @@ class GRU(Memory[GRUState]):
             x = update_gate * h + (1 - update_gate) * content
             hidden.append(x)
         return x, GRUState(torch.stack(hidden, 1))
+
+    def fast_step(self, x: Float[Tensor, "B D"], state: GRUState) -> tuple[Float[Tensor, "B H"], GRUState]:
+        if x.is_cuda:  # where torch may choose fewer bits for all of it
+            return self.step(x, state)
+        output, held = step_layers("gru", self.layers, x, state)
+        return output, GRUState(*held)
 
     def forward(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: GRUState

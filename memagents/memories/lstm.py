@@ -14,7 +14,7 @@ from torch import Tensor
 from memagents.memories.base import Memory
 from memagents.memories.registry import register_memory
 from memagents.ops.packed import pack
-from memagents.ops.recurrence import RecurrentLayers, unroll_packed
+from memagents.ops.recurrence import RecurrentLayers, step_layers, unroll_packed
 
 INPUT, FORGET, OUTPUT = 0, 1, 3
 """Where the gates stand among the four blocks of weights; block 2 makes the new content."""
@@ -65,6 +65,12 @@ class LSTM(Memory[LSTMState]):
             hidden.append(x)
             cell.append(c)
         return x, LSTMState(torch.stack(hidden, 1), torch.stack(cell, 1))
+
+    def fast_step(self, x: Float[Tensor, "B D"], state: LSTMState) -> tuple[Float[Tensor, "B H"], LSTMState]:
+        if x.is_cuda:  # where torch may choose fewer bits for all of it, the cell included
+            return self.step(x, state)
+        output, held = step_layers("lstm", self.layers, x, state)
+        return output, LSTMState(*held)
 
     def forward(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: LSTMState

@@ -12,7 +12,7 @@ from torch import Tensor
 from memagents.memories.base import Memory
 from memagents.memories.registry import register_memory
 from memagents.ops.packed import pack
-from memagents.ops.recurrence import RecurrentLayers, unroll_packed
+from memagents.ops.recurrence import RecurrentLayers, step_layers, unroll_packed
 
 _NONLINEARITIES = {"tanh": torch.tanh, "relu": torch.relu}
 
@@ -61,6 +61,12 @@ class RNN(Memory[RNNState]):
             x = activation(layer.from_input(x) + layer.from_hidden(h))
             hidden.append(x)
         return x, RNNState(torch.stack(hidden, 1))
+
+    def fast_step(self, x: Float[Tensor, "B D"], state: RNNState) -> tuple[Float[Tensor, "B H"], RNNState]:
+        if x.is_cuda:  # where torch may choose fewer bits for all of it
+            return self.step(x, state)
+        output, held = step_layers(f"rnn_{self.nonlinearity}", self.layers, x, state)
+        return output, RNNState(*held)
 
     def forward(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: RNNState

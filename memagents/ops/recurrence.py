@@ -1,14 +1,14 @@
 """The weights of recurrent layers, running such layers over packed sequences, and the checks on their sizes."""
 
-from collections.abc import Iterator, Sequence
-from typing import Final, cast
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, cast
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from memagents.kernels.recurrence import can_unroll, unroll_cell
+from memagents.kernels.recurrence import can_unroll, lstm_cell, unroll_cell
 from memagents.ops.packed import Packed
 
 FUSED_PACKED: Final = (True, 1, 0.0, True, False)
@@ -129,6 +129,20 @@ def unroll_packed(
         outputs, *ends = _run_layer(kind, layer, outputs, packed, [packed.begin(field) for field in held])
         last.append(ends)
     return packed.unpack(outputs), [torch.stack(field, 1) for field in zip(*last, strict=True)]
+
+
+def step_layers(
+    kind: str, layers: RecurrentLayers, x: Float[Tensor, "B D"], state: Sequence[Float[Tensor, "B L H"]]
+) -> tuple[Float[Tensor, "B H"], list[Float[Tensor, "B L H"]]]:
+    """One step of layers, each by one call, where a kernel can or else of torch's; see `unroll_packed`."""
+    by_kernel = kind == "lstm" and can_unroll(x) and not torch.is_grad_enabled()
+    cell: Callable[..., Any] = lstm_cell if by_kernel else getattr(torch, f"{kind}_cell")
+    after = []
+    for layer, *held in zip(layers, *(field.unbind(1) for field in state), strict=True):
+        ends = cell(x, held, *layer.weights()) if len(held) > 1 else (cell(x, *held, *layer.weights()),)
+        after.append(ends)
+        x = ends[0]
+    return x, [torch.stack(field, 1) for field in zip(*after, strict=True)]
 
 
 def _run_layer(

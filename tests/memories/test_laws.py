@@ -115,6 +115,16 @@ def test_law_2_forward_equals_the_loop_over_step(name, dtype, batch):
     assert_same(memory(inputs, starts, state), memory.loop(inputs, starts, state), TOLERANCE[dtype])
 
 
+@each_variant
+@dtypes
+@pytest.mark.parametrize("training", [False, True], ids=["acting", "training"])
+def test_law_2_a_fast_step_equals_a_step(name, variant, dtype, training):
+    memory = build(name, dtype, variant=variant)
+    state, x = random_state(memory, 3), torch.randn(3, D, dtype=dtype)
+    with torch.set_grad_enabled(training):
+        assert_same(memory.fast_step(x, state), memory.step(x, state), TOLERANCE[dtype])
+
+
 @not_once_more
 @memories
 @laws
