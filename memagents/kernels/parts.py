@@ -31,6 +31,13 @@ def put(x: Float[Array, " N"], out: Float[Array, " N"]) -> None:
 
 
 @compiled
+def add(x: Float[Array, " N"], out: Float[Array, " N"]) -> None:
+    """Adds one vector to another."""
+    for n in range(len(x)):
+        out[n] += x[n]
+
+
+@compiled
 def sigmoid(x: Number) -> Number:
     """σ."""
     return 1 / (1 + math.exp(-x))

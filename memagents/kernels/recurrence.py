@@ -20,7 +20,7 @@ from torch.autograd.function import once_differentiable
 
 from memagents.kernels import cells
 from memagents.kernels.compilation import compiled
-from memagents.kernels.parts import Array, put
+from memagents.kernels.parts import Array, add, put
 from memagents.kernels.products import add_product, can_multiply, set_threads
 from memagents.kernels.threads import OPENMP, all_threads, in_team, share, this_thread, wait
 from memagents.kernels.unroll import can_work_with
@@ -49,20 +49,30 @@ def unroll_cell(
 
 
 @compiled
+def cell_of(
+    t: int, top: int, bottom: int, begins: int, begin_cell: Float[Array, "N C"], cell: Float[Array, "P C"], sizes: Array
+) -> Float[Array, "M C"]:
+    """The cells of some segments before a step, of which the first stands in row `begins`."""
+    before = begins - sizes[t - 1] if t > 0 else 0
+    cells_before: Array = begin_cell[top:bottom] if t == 0 else cell[before + top : before + bottom]
+    return cells_before
+
+
+@compiled
 def advance(
     kind: int,
     told: Float[Array, "P GH"],
     heard: Float[Array, "P GH"],
     past: Float[Array, "P K"],
-    cell_before: Float[Array, "P C"],
+    begin_cell: Float[Array, "N C"],
     weights: Float[Array, "GH K"],
     hidden: Float[Array, "P H"],
     cell: Float[Array, "P C"],
     sizes: Int[Array, " T"],
     _: None,
 ) -> None:
-    """All steps. What each begins with is kept beside what comes of it, in `past` and `cell_before`, of which the first
-    step's is given."""
+    """All steps. What each hears is kept beside what comes of it, in `past`, of which the first hidden vectors and all
+    inputs are given."""
     size = hidden.shape[1]
     thread, team, alone = this_thread(), all_threads(), set_threads(1)
     first, stop = share(heard.shape[1], thread, team)
@@ -75,11 +85,11 @@ def advance(
         wait(team)
         top, bottom = share(sizes[t], thread, team)
         mine = slice(begins + top, begins + bottom)
-        cells.forward(kind, told[mine], heard[mine], past[mine], cell_before[mine], hidden[mine], cell[mine])
+        cell_before = cell_of(t, top, bottom, begins, begin_cell, cell, sizes)
+        cells.forward(kind, told[mine], heard[mine], past[mine], cell_before, hidden[mine], cell[mine])
         if t + 1 < len(sizes):
             for row in range(begins + top, begins + min(bottom, sizes[t + 1])):
                 put(hidden[row], past[row + sizes[t], :size])
-                put(cell[row], cell_before[row + sizes[t]])
         wait(team)
         begins += sizes[t]
     set_threads(alone)
@@ -91,7 +101,7 @@ def retreat(
     gates: Float[Array, "P GH"],
     heard: Float[Array, "P GH"],
     past: Float[Array, "P K"],
-    cell_before: Float[Array, "P C"],
+    begin_cell: Float[Array, "N C"],
     weights: Float[Array, "GH K"],
     cell: Float[Array, "P C"],
     d_after: Float[Array, "P H"],
@@ -103,7 +113,10 @@ def retreat(
     sizes: Int[Array, " T"],
     _: None,
 ) -> None:
-    """The gradient of `advance`. In `d_hidden` and `d_cell`, which begin at 0, those before the segments are left."""
+    """The gradient of `advance`. In `d_hidden` and `d_cell`, which begin at 0, those before the segments are left.
+
+    Of `d_after` and `d_cell_after`, either may have no rows, which is 0.
+    """
     thread, team, alone = this_thread(), all_threads(), set_threads(1)
     first, stop = share(d_hidden.shape[1], thread, team)
     begins = sizes.sum()
@@ -111,12 +124,13 @@ def retreat(
         begins -= sizes[t]
         top, bottom = share(sizes[t], thread, team)
         for row in range(top, bottom):
-            for h in range(d_hidden.shape[1]):
-                d_hidden[row, h] += d_after[begins + row, h]
-            for c in range(d_cell.shape[1]):
-                d_cell[row, c] += d_cell_after[begins + row, c]
+            if len(d_after) > 0:
+                add(d_after[begins + row], d_hidden[row])
+            if len(d_cell_after) > 0:
+                add(d_cell_after[begins + row], d_cell[row])
         mine, kept = slice(begins + top, begins + bottom), slice(top, bottom)
-        known, given = (past[mine], cell_before[mine], cell[mine]), (d_told[mine], d_heard[mine])
+        cell_before = cell_of(t, top, bottom, begins, begin_cell, cell, sizes)
+        known, given = (past[mine], cell_before, cell[mine]), (d_told[mine], d_heard[mine])
         cells.backward(kind, gates[mine], heard[mine], *known, d_hidden[kept], d_cell[kept], *given)
         wait(team)
         add_product(d_hidden[: sizes[t]], d_heard[begins : begins + sizes[t]], weights, False, first, stop)
@@ -178,27 +192,26 @@ class _Unroll(torch.autograd.Function):
         past[: len(begin), :size], past[:, -1] = begin, 1
         if not apart:
             past[:, size:-1] = inputs
-        hidden = told.new_empty(len(told), size)
-        cell, cell_before = (told.new_empty(len(told), begin_cell.shape[1]) for _ in range(2))
-        cell_before[: len(begin)] = begin_cell
-        walked = told, heard, past, cell_before, weights, hidden, cell
+        hidden, cell = (told.new_empty(len(told), field.shape[1]) for field in (begin, begin_cell))
+        walked = told, heard, past, begin_cell.contiguous(), weights, hidden, cell
         arrays = cells.KINDS[kind], *(each.numpy() for each in walked), np.array(sizes)
         in_team(advance, arrays, 2 * len(told) * weights.numel())
-        ctx.save_for_backward(inputs, weight_ih, weights, told, heard, past, cell_before, cell)
-        ctx.kind, ctx.steps = kind, arrays[-1]
+        ctx.save_for_backward(inputs, weight_ih, weights, told, heard, past, begin_cell, cell)
+        ctx.set_materialize_grads(False)
+        ctx.kind, ctx.steps, ctx.begin = kind, arrays[-1], begin.shape
         return hidden, cell
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, d_after: Tensor, d_cell_after: Tensor) -> tuple[Tensor | None, ...]:
-        inputs, weight_ih, weights, told, heard, past, cell_before, cell = ctx.saved_tensors
-        apart, size = ctx.kind == cells.HEARS_APART, d_after.shape[1]
-        d_begin, d_begin_cell = (each.new_zeros(ctx.steps[0], each.shape[1]) for each in (d_after, cell))
+    def backward(ctx: Any, d_after: Tensor | None, d_cell_after: Tensor | None) -> tuple[Tensor | None, ...]:
+        inputs, weight_ih, weights, told, heard, past, begin_cell, cell = ctx.saved_tensors
+        apart, (num_segments, size), cell_size = ctx.kind == cells.HEARS_APART, ctx.begin, cell.shape[1]
+        d_begin, d_begin_cell = (told.new_zeros(num_segments, features) for features in (size, cell_size))
         d_told = torch.empty_like(told)
         d_heard = torch.empty_like(heard) if apart else d_told
-        known = told, heard, past, cell_before, weights, cell
-        gradients = d_after.contiguous(), d_cell_after.contiguous(), d_begin, d_begin_cell, d_told, d_heard
-        fields = (each.numpy() for each in (*known, *gradients))
+        known = told, heard, past, begin_cell, weights, cell
+        given = (told.new_empty(0, n) if d is None else d for d, n in ((d_after, size), (d_cell_after, cell_size)))
+        fields = (each.contiguous().numpy() for each in (*known, *given, d_begin, d_begin_cell, d_told, d_heard))
         in_team(retreat, (cells.KINDS[ctx.kind], *fields, ctx.steps), 2 * len(told) * weights.numel())
         d_weights = (past.t() @ d_heard).t()
         d_weight_hh, d_bias_hh = d_weights[:, :size], d_weights[:, -1]

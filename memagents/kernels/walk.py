@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 
 from memagents.kernels import cells
 from memagents.kernels.compilation import compiled
-from memagents.kernels.parts import Array, put
+from memagents.kernels.parts import Array, add, put
 from memagents.kernels.products import add_product, set_threads
 from memagents.kernels.threads import all_threads, share, this_thread
 
@@ -143,10 +143,3 @@ def control_backward(t: int, rows: slice, episodes: Episodes, trail: Trail, weig
         else:
             put(d.past[b, :read_size], d.state[b, -read_size:])
             add(d.past[b, read_size:], d.shown[b])
-
-
-@compiled
-def add(x: Float[Array, " N"], out: Float[Array, " N"]) -> None:
-    """Adds one vector to another."""
-    for n in range(len(x)):
-        out[n] += x[n]
