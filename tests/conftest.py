@@ -33,11 +33,6 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         raise pytest.UsageError(f"kernels cannot be compiled; try: {sys.executable} {program} float32")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of whole programs first, for they take longest, and beside the last one to end all processes wait."""
-    items.sort(key=lambda item: len(item.path.parts))
-
-
 def without_checks() -> Iterator[None]:
     """Annotations are not checked, as in production."""
     before = jaxtyping.config.jaxtyping_disable
