@@ -147,7 +147,7 @@ class Timed:
         policy.forward = watch.around("acting: the rest", policy.forward)
         policy.predict_values = watch.around("acting: the rest", policy.predict_values)
         policy.evaluate_actions = watch.around("heads and loss", policy.evaluate_actions)
-        policy.memory.step = watch.around("acting: memory", policy.memory.step)
+        policy.memory.fast_step = watch.around("acting: memory", policy.memory.fast_step)
         policy.memory.forward = self._unrolling(policy.memory.forward)
         buffer.get = self._gathering(buffer.get)
         optimizer.step = watch.around("optimizer", optimizer.step)

@@ -146,8 +146,9 @@ def test_the_work_of_a_recurrent_memory_is_that_of_its_products_forward_and_back
         outputs, _ = memory(inputs, starts, state)
         outputs.sum().backward()
     from_input, from_hidden = gates * hidden_size * inputs_size, gates * hidden_size * hidden_size
-    # Forward, the gradients of the weights, and that of the hidden vector.
-    assert work.flops == 2 * num_steps * num_rows * (2 * (from_input + from_hidden) + from_hidden)
+    biases = gates * hidden_size
+    # Forward, the gradients of the weights and, as those of one more input, of biases, and that of the hidden vector.
+    assert work.flops == 2 * num_steps * num_rows * (2 * (from_input + from_hidden) + biases + from_hidden)
 
 
 def test_the_roofline_names_the_shares_of_what_the_machine_can_do(tmp_path):

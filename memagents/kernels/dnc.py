@@ -143,7 +143,7 @@ def step(
     (heads, slots), size, linked = before.reading.shape, before.memory.shape[1], len(before.links) > 0
     about = size + 2 + 3 * linked
     told, said = interface[: heads * about].reshape(heads, about), interface[heads * about :]
-    near, lengths, modes = np.empty_like(before.usage), np.empty_like(before.usage), np.empty(3, before.usage.dtype)
+    near, lengths, modes = np.empty_like(before.usage), np.empty_like(before.usage), np.empty((heads, 3), told.dtype)
     kept = retention(told, size, before.reading)
     for n in range(slots):
         after.usage[n] = (before.usage[n] + before.writing[n] * (1 - before.usage[n])) * kept[n]
@@ -162,11 +162,12 @@ def step(
         reading = after.reading[r]
         look_up(told[r, :size], told[r, size], after.memory, lengths, near, reading)
         if linked:
-            softmax(told[r, size + 2 :], modes)
+            softmax(told[r, size + 2 :], modes[r])
             for n in range(slots):
-                reading[n] *= modes[1]
-            follow(after.links, before.reading[r], modes, reading)
-        read(reading, after.memory, after.reads[r])
+                reading[n] *= modes[r, 1]
+    follow(after.links, before.reading, modes, after.reading)
+    for r in range(heads):
+        read(after.reading[r], after.memory, after.reads[r])
 
 
 @compiled
@@ -228,21 +229,24 @@ def step_backward(
     told, said = interface[: heads * about].reshape(heads, about), interface[heads * about :]
     d_told, d_said = d_interface[: heads * about].reshape(heads, about), d_interface[heads * about :]
     near, content, lengths = np.empty_like(before.usage), np.empty_like(before.usage), np.empty_like(before.usage)
-    modes, d_modes, d_weights = np.empty(3, near.dtype), np.empty(3, near.dtype), np.empty_like(near)
+    modes, d_modes = np.empty((heads, 3), near.dtype), np.empty((heads, 3), near.dtype)
+    d_reading = np.empty_like(before.reading)
     squares(after.memory, lengths)
     for r in range(heads):
-        put(d.reading[r], d_weights)
+        put(d.reading[r], d_reading[r])
         d.reading[r] = 0
-        read_backward(after.reading[r], after.memory, d.reads[r], d_weights, d.memory)
-        key, strength = told[r, :size], told[r, size]
+        read_backward(after.reading[r], after.memory, d.reads[r], d_reading[r], d.memory)
+        if linked:
+            softmax(told[r, size + 2 :], modes[r])
+    follow_backward(after.links, before.reading, modes, d_reading, d.links, d.reading, d_modes)
+    for r in range(heads):
+        key, strength, d_weights = told[r, :size], told[r, size], d_reading[r]
         look_up(key, strength, after.memory, lengths, near, content)
         if linked:
-            softmax(told[r, size + 2 :], modes)
-            follow_backward(after.links, before.reading[r], modes, d_weights, d.links, d.reading[r], d_modes)
-            d_modes[1] = dot(d_weights, content)
-            softmax_backward(modes, d_modes, d_told[r, size + 2 :])
+            d_modes[r, 1] = dot(d_weights, content)
+            softmax_backward(modes[r], d_modes[r], d_told[r, size + 2 :])
             for n in range(slots):
-                d_weights[n] *= modes[1]
+                d_weights[n] *= modes[r, 1]
         look_up_backward(key, strength, after.memory, lengths, near, content, d_weights, d_told[r], d.memory)
     if linked:
         link_backward(before.links, before.precedence, after.writing, d.links, d.precedence, d.writing)

@@ -1,6 +1,6 @@
 """The DNC's temporal links for one row of a batch: writing them, and following them.
 
-The equations are in `memories/dnc.py`. Axes: N slots.
+The equations are in `memories/dnc.py`. Axes: N slots, R heads that read, which share a look at each row of links.
 """
 
 from jaxtyping import Float
@@ -55,35 +55,43 @@ def link_backward(
 
 @compiled
 def follow(
-    links: Float[Array, "N N"], previous: Float[Array, " N"], modes: Float[Array, " 3"], weights: Float[Array, " N"]
+    links: Float[Array, "N N"],
+    previous: Float[Array, "R N"],
+    modes: Float[Array, "R 3"],
+    reading: Float[Array, "R N"],
 ) -> None:
     """Adds the ways back and forward along the links."""
     for i in range(len(links)):
-        linked, back = links[i], modes[0] * previous[i]
-        weights[i] += modes[2] * dot(linked, previous)
-        for j in range(len(links)):
-            weights[j] += back * linked[j]
+        linked = links[i]
+        for r in range(len(reading)):
+            was, weights = previous[r], reading[r]
+            back = modes[r, 0] * was[i]
+            weights[i] += modes[r, 2] * dot(linked, was)
+            for j in range(len(linked)):
+                weights[j] += back * linked[j]
 
 
 @compiled
 def follow_backward(
     links: Float[Array, "N N"],
-    previous: Float[Array, " N"],
-    modes: Float[Array, " 3"],
-    d_weights: Float[Array, " N"],
+    previous: Float[Array, "R N"],
+    modes: Float[Array, "R 3"],
+    d_reading: Float[Array, "R N"],
     d_links: Float[Array, "N N"],
-    d_previous: Float[Array, " N"],
-    d_modes: Float[Array, " 3"],
+    d_previous: Float[Array, "R N"],
+    d_modes: Float[Array, "R 3"],
 ) -> None:
     """Writes the gradients of two modes, and adds to those of links and weights before."""
-    d_modes[0] = d_modes[2] = 0
+    d_modes[:] = 0
     for i in range(len(links)):
         linked, d_linked = links[i], d_links[i]
-        back, onward = dot(linked, d_weights), dot(linked, previous)
-        d_modes[0] += previous[i] * back
-        d_modes[2] += d_weights[i] * onward
-        d_previous[i] += modes[0] * back
-        told_back, told_onward = modes[0] * previous[i], modes[2] * d_weights[i]
-        for j in range(len(links)):
-            d_previous[j] += told_onward * linked[j]
-            d_linked[j] += told_back * d_weights[j] + told_onward * previous[j]
+        for r in range(len(previous)):
+            was, d_weights, d_was = previous[r], d_reading[r], d_previous[r]
+            back, onward = dot(linked, d_weights), dot(linked, was)
+            d_modes[r, 0] += was[i] * back
+            d_modes[r, 2] += d_weights[i] * onward
+            d_was[i] += modes[r, 0] * back
+            told_back, told_onward = modes[r, 0] * was[i], modes[r, 2] * d_weights[i]
+            for j in range(len(linked)):
+                d_was[j] += told_onward * linked[j]
+                d_linked[j] += told_back * d_weights[j] + told_onward * was[j]

@@ -195,7 +195,7 @@ class _Unroll(torch.autograd.Function):
         hidden, cell = (told.new_empty(len(told), field.shape[1]) for field in (begin, begin_cell))
         walked = told, heard, past, begin_cell.contiguous(), weights, hidden, cell
         arrays = cells.KINDS[kind], *(each.numpy() for each in walked), np.array(sizes)
-        in_team(advance, arrays, 2 * len(told) * weights.numel())
+        in_team(advance, arrays, 2 * told.numel() * (weights.shape[1] - 1))
         ctx.save_for_backward(inputs, weight_ih, weights, told, heard, past, begin_cell, cell)
         ctx.set_materialize_grads(False)
         ctx.kind, ctx.steps, ctx.begin = kind, arrays[-1], begin.shape
@@ -212,7 +212,7 @@ class _Unroll(torch.autograd.Function):
         known = told, heard, past, begin_cell, weights, cell
         given = (told.new_empty(0, n) if d is None else d for d, n in ((d_after, size), (d_cell_after, cell_size)))
         fields = (each.contiguous().numpy() for each in (*known, *given, d_begin, d_begin_cell, d_told, d_heard))
-        in_team(retreat, (cells.KINDS[ctx.kind], *fields, ctx.steps), 2 * len(told) * weights.numel())
+        in_team(retreat, (cells.KINDS[ctx.kind], *fields, ctx.steps), 2 * told.numel() * size)
         d_weights = (past.t() @ d_heard).t()
         d_weight_hh, d_bias_hh = d_weights[:, :size], d_weights[:, -1]
         if apart:
