@@ -93,7 +93,8 @@ def test_calls_of_step_are_counted_in_updates_and_not_while_acting():
     config = programs.ThroughputConfig(n_envs=2, n_steps=16, batch_size=16, n_epochs=2, rollouts=1, hidden_size=4)
     runner = programs.Runner(programs.our_program(config, "rnn"), "batched", config)
     memory = runner.model.policy.memory
-    memory.forward = memory.loop  # the plain loop over `step`, as a memory without a fast unroll has it
+    # The plain loop over `step`, and acting by `step`, as a memory has them that knows nothing faster.
+    memory.forward, memory.fast_step = memory.loop, memory.step
     assert runner.run(0).step_calls == 2 * 2 * 16  # epochs x minibatches x steps
 
 

@@ -13,6 +13,7 @@ REORDERED = {"reassoc", "contract", "nsz"}
 """What may be done to be faster: sums in another order, products and sums at once. Nothing else is assumed."""
 
 HOW: Any = {"fastmath": REORDERED, "error_model": "numpy", "forceinline": True, "nogil": True}
+"""All functions are compiled alike."""
 
 CompiledT = TypeVar("CompiledT")
 

@@ -1,8 +1,8 @@
-"""One step of the Neural Turing Machine after its controller, and its gradient; the equations are in `memories/ntm.py`.
+"""One step of the Neural Turing Machine after its controller, for one row, and its gradient.
 
-Axes: B batch, K heads that read, and as many that write, N slots, W features of a word, S places a head can move by,
+The equations are in `memories/ntm.py`. Axes: K heads that read, and as many that write, N slots, W features of a word,
 I features of the interface vector: for each of the 2K heads key, strength, gate, moves and exponent, then what the K
-heads that write erase, then what they add.
+heads that write erase, then what they add; S numbers of the state. The settings are K, N and W.
 """
 
 import math

@@ -60,12 +60,12 @@ def unroll(
             interface vector of the hidden vector; and the bias of that.
         state: what was held before: hidden vector and cell, what is the memory's own, and the words read last.
     """
-    (starts, first), (*fields, reads) = episodes, state[2:]
-    sizes, read_size = [field[0].numel() for field in (*fields, reads)], reads[0].numel()
-    told = kernel, (starts, *lines(first)), read_size, from_inputs, *weights, *lines(state)
-    hidden, words, cell, own = _Unroll.apply(*told)  # type: ignore[no-untyped-call]
-    parts = zip(own.split(sizes, 1), state[2:], strict=True)
-    return hidden, words.view(-1, *reads.shape), (hidden[-1], cell, *(part.reshape(like.shape) for part, like in parts))
+    (starts, first), own = episodes, state[2:]
+    sizes = [field[0].numel() for field in own]
+    told = kernel, (starts, *lines(first)), sizes[-1], from_inputs, *weights, *lines(state)
+    hidden, reads, cell, line = _Unroll.apply(*told)  # type: ignore[no-untyped-call]
+    after = (part.reshape(like.shape) for part, like in zip(line.split(sizes, 1), own, strict=True))
+    return hidden, reads.view(-1, *own[-1].shape), (hidden[-1], cell, *after)
 
 
 def lines(state: tuple[Tensor, ...]) -> tuple[Float[Tensor, "B H"], Float[Tensor, "B C"], Float[Tensor, "B S"]]:

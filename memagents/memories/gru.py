@@ -61,8 +61,6 @@ class GRU(Memory[GRUState]):
         return x, GRUState(torch.stack(hidden, 1))
 
     def fast_step(self, x: Float[Tensor, "B D"], state: GRUState) -> tuple[Float[Tensor, "B H"], GRUState]:
-        if x.is_cuda:  # where torch may choose fewer bits for all of it
-            return self.step(x, state)
         output, held = step_layers("gru", self.layers, x, state)
         return output, GRUState(*held)
 

@@ -63,8 +63,6 @@ class RNN(Memory[RNNState]):
         return x, RNNState(torch.stack(hidden, 1))
 
     def fast_step(self, x: Float[Tensor, "B D"], state: RNNState) -> tuple[Float[Tensor, "B H"], RNNState]:
-        if x.is_cuda:  # where torch may choose fewer bits for all of it
-            return self.step(x, state)
         output, held = step_layers(f"rnn_{self.nonlinearity}", self.layers, x, state)
         return output, RNNState(*held)
 
