@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 from gymnasium.error import ResetNeeded
-from gymnasium.spaces import Box, Dict, Space
+from gymnasium.spaces import Box, Dict, MultiDiscrete, Space
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
@@ -117,6 +117,7 @@ class BatchedEnv(VectorEnv[Observations, Array, Array], ABC):
         self.single_observation_space, self.single_action_space = observation_space, action_space
         self.observation_space = batch_space(observation_space, self.num_envs)
         self.action_space = batch_space(action_space, self.num_envs)
+        self._least_actions, self._greatest_actions = bounds_of(self.action_space)
         self.time_limit = time_limit
         self.render_mode = render_mode
         self.generators = [np.random.default_rng() for _ in range(self.num_envs)]
@@ -269,9 +270,10 @@ class BatchedEnv(VectorEnv[Observations, Array, Array], ABC):
         actions, space = np.asarray(actions), self.action_space
         assert space.dtype is not None
         # "same_kind" lets any integers be integers, but does not truncate 0.7 or an undefined number to an action.
-        if np.can_cast(actions.dtype, space.dtype, "same_kind"):
+        if actions.shape == space.shape and np.can_cast(actions.dtype, space.dtype, "same_kind"):
             cast = actions.astype(space.dtype, copy=False)
-            if space.contains(cast):
+            # Asked of the space itself, this would take a fifth of an environment's step.
+            if ((cast >= self._least_actions) & (cast <= self._greatest_actions)).all():
                 return cast
         raise ValueError(
             f"actions must be {self.num_envs} of {self.single_action_space}, in an array of {space.dtype} of shape "
@@ -291,6 +293,14 @@ class BatchedEnv(VectorEnv[Observations, Array, Array], ABC):
             "final_info": final_info,
             "_final_info": ended.copy(),
         }
+
+
+def bounds_of(actions: Space[Any]) -> tuple[Array, Array]:
+    """The least and the greatest number in each place of a batch of actions."""
+    if isinstance(actions, MultiDiscrete):
+        return actions.start, actions.start + actions.nvec - 1
+    assert isinstance(actions, Box), f"actions must be numbers, got {actions}"
+    return actions.low, actions.high
 
 
 def row_of(observations: Observations, row: int) -> Any:

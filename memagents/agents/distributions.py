@@ -16,15 +16,16 @@ UNDEFINED = (
 
 
 class LeanCategoricalDistribution(CategoricalDistribution):
-    """SB3's categorical distribution, by the same operations, without an object of torch's around them.
+    """SB3's categorical distribution by as few operations as it takes: the same draws, and the same numbers but for
+    their last digit.
 
-    That one checks every batch and prepares for any shape, which costs acting a tenth of its time. Undefined logits are
-    still noticed: no action can be drawn from them.
+    The object of torch's that SB3 puts around it checks every batch, prepares for any shape, and draws by a function
+    that prepares for any number of draws, which costs acting a tenth of its time.
     """
 
     def proba_distribution(self, action_logits: Tensor) -> "LeanCategoricalDistribution":
         """The distribution with these logits, `[S, actions]`."""
-        self.logits = action_logits - action_logits.logsumexp(-1, keepdim=True)
+        self.logits = action_logits.log_softmax(-1)
         return self
 
     @property
@@ -37,15 +38,17 @@ class LeanCategoricalDistribution(CategoricalDistribution):
         """Nothing is kept: SB3's constructor has none to set."""
 
     def sample(self) -> Tensor:
-        """An action for each row, `[S]`.
+        """An action for each row, `[S]`: the one whose alarm rings first, of exponential clocks with these rates.
+
+        It is how `torch.multinomial` draws one.
 
         Raises:
             NonFiniteAction: if there is nothing to choose by.
         """
-        try:
-            return torch.multinomial(self.logits.softmax(-1), 1, replacement=True).squeeze(-1)
-        except RuntimeError as error:
-            raise NonFiniteAction(UNDEFINED) from error
+        if self.logits.sum().isnan():
+            raise NonFiniteAction(UNDEFINED)
+        rates = self.logits.exp()
+        return (rates / torch.empty_like(rates).exponential_()).argmax(-1)
 
     def mode(self) -> Tensor:
         """The likeliest action of each row, `[S]`."""
@@ -57,4 +60,4 @@ class LeanCategoricalDistribution(CategoricalDistribution):
 
     def entropy(self) -> Tensor:
         """Entropy of each row, `[S]`."""
-        return -(self.logits.clamp(min=torch.finfo(self.logits.dtype).min) * self.logits.softmax(-1)).sum(-1)
+        return -(self.logits.clamp(min=torch.finfo(self.logits.dtype).min) * self.logits.exp()).sum(-1)

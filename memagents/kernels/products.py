@@ -58,8 +58,11 @@ FEW_ROWS = 4
 
 
 @compiled
-def add_few(out: Array, a: Array, b: Array, transposed: bool, first: int, stop: int) -> None:
-    """The same for few rows: b is read once, row by row."""
+def multiply_few(out: Array, a: Array, b: Array, transposed: bool, first: int, stop: int, kept: int) -> None:
+    """A product of few rows: b is read once, row by row."""
+    if kept == 0:
+        for row in out:
+            row[first:stop] = 0
     if transposed:
         for n in range(first, stop):
             for m in range(len(a)):
@@ -79,17 +82,37 @@ def add_product(
     out[:, first:stop] += (a @ (b.T if transposed else b))[:, first:stop]
 
 
+def put_product(
+    out: Float[Array, "M N"], a: Float[Array, "M K"], b: Array, transposed: bool, first: int, stop: int
+) -> None:
+    """The same, whatever `out` held."""
+    out[:, first:stop] = (a @ (b.T if transposed else b))[:, first:stop]
+
+
 @overload(add_product)
-def _in_machine_code(out: Any, a: Any, b: Any, transposed: Any, first: Any, stop: Any) -> Callable[..., None]:
-    machine_code = _by_the_library(out.dtype) if can_multiply else _row_by_row
+def _add_in_machine_code(out: Any, a: Any, b: Any, transposed: Any, first: Any, stop: Any) -> Callable[..., None]:
+    return _in_machine_code(out.dtype, 1)
+
+
+@overload(put_product)
+def _put_in_machine_code(out: Any, a: Any, b: Any, transposed: Any, first: Any, stop: Any) -> Callable[..., None]:
+    return _in_machine_code(out.dtype, 0)
+
+
+def _in_machine_code(number: Any, kept: int) -> Callable[..., None]:
+    """What was in `out` before, times `kept`, is added."""
+    machine_code = _by_the_library(number, kept) if can_multiply else _row_by_row(kept)
     return cast(Callable[..., None], inspect.unwrap(machine_code))  # from checks of shapes, which cannot be compiled
 
 
-def _row_by_row(out: Any, a: Any, b: Any, transposed: Any, first: Any, stop: Any) -> None:
-    add_few(out, a, b, transposed, first, stop)
+def _row_by_row(kept: int) -> Callable[..., None]:
+    def product(out: Any, a: Any, b: Any, transposed: Any, first: Any, stop: Any) -> None:
+        multiply_few(out, a, b, transposed, first, stop, kept)
+
+    return product
 
 
-def _by_the_library(number: Any) -> Callable[..., None]:
+def _by_the_library(number: Any, kept: int) -> Callable[..., None]:
     letter, size, one = (types.CPointer(kind) for kind in (types.uint8, types.int32, number))  # type: ignore[no-untyped-call]
     matrix = (one, size)  # its first number, and how many stand between rows
     gemm: Any = types.ExternalFunction(
@@ -97,20 +120,22 @@ def _by_the_library(number: Any) -> Callable[..., None]:
     )
 
     def product(out: Any, a: Any, b: Any, transposed: Any, first: Any, stop: Any) -> None:
-        if len(a) <= FEW_ROWS:
-            add_few(out, a, b, transposed, first, stop)
+        if len(a) <= FEW_ROWS or a.shape[1] == 0:
+            multiply_few(out, a, b, transposed, first, stop, kept)
             return
-        letters, lengths, plus = np.empty(2, np.uint8), np.empty(5, np.int32), np.empty(1, out.dtype)
-        letters[0], letters[1], plus[0] = TRANSPOSED if transposed else AS_IT_IS, AS_IT_IS, 1
+        letters, lengths, factors = np.empty(2, np.uint8), np.empty(5, np.int32), np.empty(2, out.dtype)
+        letters[0], letters[1] = TRANSPOSED if transposed else AS_IT_IS, AS_IT_IS
+        factors[0], factors[1] = 1, kept
         lengths[0], lengths[1], lengths[2] = stop - first, out.shape[0], a.shape[1]
         lengths[3], lengths[4] = b.shape[1], out.shape[1]
         n, m, k = lengths.ctypes, lengths[1:].ctypes, lengths[2:].ctypes
         b_row, out_row = lengths[3:].ctypes, lengths[4:].ctypes
-        of_b, of_a, one, out_part = letters.ctypes, letters[1:].ctypes, plus.ctypes, out[:, first:].ctypes
-        # A matrix of Fortran's is one of ours transposed: outᵀ += bᵀ aᵀ.
+        of_b, of_a, out_part = letters.ctypes, letters[1:].ctypes, out[:, first:].ctypes
+        one, before = factors.ctypes, factors[1:].ctypes
+        # A matrix of Fortran's is one of ours transposed: outᵀ = bᵀ aᵀ.
         if transposed:
-            gemm(of_b, of_a, n, m, k, one, b[first:].ctypes, b_row, a.ctypes, k, one, out_part, out_row)
+            gemm(of_b, of_a, n, m, k, one, b[first:].ctypes, b_row, a.ctypes, k, before, out_part, out_row)
         else:
-            gemm(of_b, of_a, n, m, k, one, b[:, first:].ctypes, b_row, a.ctypes, k, one, out_part, out_row)
+            gemm(of_b, of_a, n, m, k, one, b[:, first:].ctypes, b_row, a.ctypes, k, before, out_part, out_row)
 
     return product

@@ -21,7 +21,7 @@ from torch.autograd.function import once_differentiable
 from memagents.kernels import cells
 from memagents.kernels.compilation import compiled
 from memagents.kernels.parts import Array, add, put
-from memagents.kernels.products import add_product, can_multiply, set_threads
+from memagents.kernels.products import add_product, can_multiply, put_product, set_threads
 from memagents.kernels.threads import OPENMP, all_threads, in_team, share, this_thread, wait
 from memagents.kernels.unroll import can_work_with
 
@@ -79,9 +79,7 @@ def advance(
     begins = 0
     for t in range(len(sizes)):
         step = slice(begins, begins + sizes[t])
-        for row in range(begins, begins + sizes[t]):
-            heard[row, first:stop] = 0
-        add_product(heard[step], past[step], weights, True, first, stop)
+        put_product(heard[step], past[step], weights, True, first, stop)
         wait(team)
         top, bottom = share(sizes[t], thread, team)
         mine = slice(begins + top, begins + bottom)

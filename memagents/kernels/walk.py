@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from memagents.kernels import cells
 from memagents.kernels.compilation import compiled
 from memagents.kernels.parts import Array, add, put
-from memagents.kernels.products import add_product, set_threads
+from memagents.kernels.products import add_product, put_product, set_threads
 from memagents.kernels.threads import all_threads, share, this_thread
 
 
@@ -129,13 +129,12 @@ def control_backward(t: int, rows: slice, episodes: Episodes, trail: Trail, weig
     gates, shown, d_gates, past = trail.gates[t, rows], d.shown[rows], d.gates[t, rows], d.past[rows]
     for b in range(rows.start, rows.stop):
         add(d.hidden[t, b], d.shown[b])
-        d.past[b] = 0
     add_product(shown, d.interface[t, rows], weights.to_interface, False, 0, shown.shape[1])
     if has_cell:
         cells.lstm_backward(gates, trail.cell_before[t, rows], trail.cell[t + 1, rows], shown, d.cell[rows], d_gates)
     else:
         cells.elman_backward(gates, shown, d_gates)
-    add_product(past, d_gates, weights.from_past, False, 0, past.shape[1])
+    put_product(past, d_gates, weights.from_past, False, 0, past.shape[1])
     for b in range(rows.start, rows.stop):
         if episodes.starts[t, b]:
             d.state[b] = 0

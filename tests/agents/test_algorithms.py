@@ -371,8 +371,9 @@ def test_without_memory_and_with_sequences_of_one_step_a_rollout_equals_that_of_
 
     ours = rollout(MemoryPPO("MlpPolicy", env(), n_steps=16, memory="none", seed=0))
     theirs = rollout(PPO("MlpPolicy", env(), n_steps=16, batch_size=16, seed=0))
-    for name in ("observations", "actions", "rewards", "values", "log_probs", "advantages", "returns"):
+    for name in ("observations", "actions", "rewards", "values", "advantages", "returns"):
         assert np.array_equal(getattr(ours, name), getattr(theirs, name)), name
+    np.testing.assert_array_max_ulp(ours.log_probs, theirs.log_probs, 4)  # which are rounded more often
 
 
 @pytest.mark.parametrize(("critic_memory", "trained"), [("shared", True), ("separate", False), ("none", False)])

@@ -4,12 +4,17 @@ import numba
 import numpy as np
 import pytest
 
-from memagents.kernels.products import FEW_ROWS, add_product, set_threads
+from memagents.kernels.products import FEW_ROWS, add_product, put_product, set_threads
 
 
 @numba.njit
 def add(out, a, b, transposed, first, stop):
     add_product(out, a, b, transposed, first, stop)
+
+
+@numba.njit
+def put(out, a, b, transposed, first, stop):
+    put_product(out, a, b, transposed, first, stop)
 
 
 @numba.njit
@@ -23,7 +28,7 @@ def threads_set_one_after_the_other(first, second):
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize(("m", "k", "n"), [(1, 1, 1), (FEW_ROWS, 4, 5), (17, 2, 9), (9, 0, 3), (0, 4, 3)])
 @pytest.mark.parametrize(("first", "fewer"), [(0, 0), (0, 1), (1, 0)])
-def test_a_product_is_added_in_some_columns(m, k, n, first, fewer, transposed, dtype, tolerance):
+def test_a_product_is_added_to_some_columns_or_put_into_them(m, k, n, first, fewer, transposed, dtype, tolerance):
     drawn, columns = np.random.default_rng(0), slice(first, n - fewer)
     a, b, out = (drawn.normal(size=shape).astype(dtype) for shape in ((m, k), (n, k) if transposed else (k, n), (m, n)))
     expected, by_numpy = out.copy(), out.copy()
@@ -32,6 +37,12 @@ def test_a_product_is_added_in_some_columns(m, k, n, first, fewer, transposed, d
     add(out, a, b, transposed, first, n - fewer)
     np.testing.assert_allclose(out, expected, atol=tolerance)
     np.testing.assert_allclose(by_numpy, expected, atol=tolerance)
+    expected[:, columns] = (a @ (b.T if transposed else b))[:, columns]
+    for machine_code in (put, put_product):
+        given = expected.copy()
+        given[:, columns] = np.nan
+        machine_code(given, a, b, transposed, first, n - fewer)
+        np.testing.assert_allclose(given, expected, atol=tolerance)
 
 
 def test_threads_are_set_for_the_thread_that_sets_them():
