@@ -40,16 +40,16 @@ class Packed:
 
     def begin(self, state: Float[Tensor, "B D"]) -> Float[Tensor, "S D"]:
         """What each segment begins with: the state before the batch, or zeros."""
-        rows = state if self.row is None else state[self.row]
+        rows = state if self.row is None else state.index_select(0, self.row)
         return torch.where(self.carried[:, None], rows, 0.0)
 
     def end(self, outputs: Float[Tensor, "P D"]) -> Float[Tensor, "B D"]:
         """The last element of every row."""
-        return outputs[-self.sizes[0] :] if self.places is None else outputs[self.places[-1]]
+        return outputs[-self.sizes[0] :] if self.places is None else outputs.index_select(0, self.places[-1])
 
     def end_of(self, segments: Float[Tensor, "S D"]) -> Float[Tensor, "B D"]:
         """The same of what there is one of for each segment, which is its last."""
-        return segments if self.segment is None else segments[self.segment]
+        return segments if self.segment is None else segments.index_select(0, self.segment)
 
     def pack(self, inputs: Float[Tensor, "T B D"]) -> Float[Tensor, "P D"]:
         """The elements of a batch, each at its place."""
