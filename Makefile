@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install demo test lint format clean
+.PHONY: install demo test test-slow lint format clean
 
 install: $(INSTALLED)
 
@@ -17,7 +17,10 @@ demo: install
 	$(BIN)/python scripts/demo.py
 
 test: install
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist loadfile -m "not slow"
+
+test-slow: install
+	$(BIN)/pytest --numprocesses 2 --dist loadfile -m slow
 
 lint: install
 	$(BIN)/ruff format --check .

@@ -21,4 +21,5 @@ SMALL = {
 
 def small(memory: str) -> dict[str, Any]:
     """Options that make a memory small."""
-    return {option: size for option, size in SMALL.items() if option in memory_options(memory)}
+    known = memory_options(memory)
+    return {option: size for option, size in SMALL.items() if option in known}

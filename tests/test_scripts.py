@@ -140,6 +140,7 @@ def test_memory_that_grows_shows_as_a_slope_and_a_difference():
     assert [cell.strip() for cell in cells[3:7]] == ["305.9", "321.8", "323.8", "+24.00"]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_three_times_is_compared_once(tmp_path, monkeypatch):
     case = ["--memories", "gru", "--algos", "a2c", "--tasks", "CartPole"]
     folders = ["--runs", str(tmp_path / "runs"), "--folder", str(tmp_path)]
@@ -162,6 +163,7 @@ def test_a_run_that_is_killed_three_times_is_compared_once(tmp_path, monkeypatch
     assert "| gru | NO |" in (tmp_path / "resume.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_fuzzer_tries_every_kind_of_damage_once_and_finds_nothing(tmp_path):
     script, folder = SCRIPTS[0].parent / "fuzz.py", tmp_path / "results"
     kinds = 101

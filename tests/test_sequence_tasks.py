@@ -94,6 +94,7 @@ def test_finished_seeds_are_kept_and_not_run_again(tiny, tmp_path, monkeypatch, 
     assert "4 of 5 seeds are finished already" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_seed_is_run_in_a_process_of_its_own_and_a_failure_stops_no_other(tiny, tmp_path, capsys):
     broken = dataclasses.replace(tiny["copy/lstm"], memory_options={"hidden_size": 0})
     # The processes import the script anew: its constants, and so the 10,000 sequences, are the real ones there.

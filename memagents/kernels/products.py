@@ -59,7 +59,7 @@ FEW_ROWS = 4
 
 @compiled
 def multiply_few(out: Array, a: Array, b: Array, transposed: bool, first: int, stop: int, kept: int) -> None:
-    """A product of few rows: b is read once, row by row."""
+    """The same for few rows: b is read once, row by row."""
     if kept == 0:
         for row in out:
             row[first:stop] = 0
@@ -75,51 +75,37 @@ def multiply_few(out: Array, a: Array, b: Array, transposed: bool, first: int, s
                     added[n] += factor * row[n]
 
 
-def add_product(
-    out: Float[Array, "M N"], a: Float[Array, "M K"], b: Array, transposed: bool, first: int, stop: int
+def multiply(
+    out: Float[Array, "M N"], a: Float[Array, "M K"], b: Array, transposed: bool, first: int, stop: int, kept: int
 ) -> None:
-    """out += a b, or a bᵀ, in columns `first` to `stop`. The numbers of each array stand row after row."""
-    out[:, first:stop] += (a @ (b.T if transposed else b))[:, first:stop]
+    """out = kept out + a b, or a bᵀ, in columns `first` to `stop`; of what out held, all is kept (1) or nothing (0).
+
+    The numbers of each array stand row after row.
+    """
+    before = out[:, first:stop] if kept else 0
+    out[:, first:stop] = before + (a @ (b.T if transposed else b))[:, first:stop]
 
 
-def put_product(
-    out: Float[Array, "M N"], a: Float[Array, "M K"], b: Array, transposed: bool, first: int, stop: int
-) -> None:
-    """The same, whatever `out` held."""
-    out[:, first:stop] = (a @ (b.T if transposed else b))[:, first:stop]
-
-
-@overload(add_product)
-def _add_in_machine_code(out: Any, a: Any, b: Any, transposed: Any, first: Any, stop: Any) -> Callable[..., None]:
-    return _in_machine_code(out.dtype, 1)
-
-
-@overload(put_product)
-def _put_in_machine_code(out: Any, a: Any, b: Any, transposed: Any, first: Any, stop: Any) -> Callable[..., None]:
-    return _in_machine_code(out.dtype, 0)
-
-
-def _in_machine_code(number: Any, kept: int) -> Callable[..., None]:
-    """What was in `out` before, times `kept`, is added."""
-    machine_code = _by_the_library(number, kept) if can_multiply else _row_by_row(kept)
+@overload(multiply)
+def _in_machine_code(
+    out: Any, a: Any, b: Any, transposed: Any, first: Any, stop: Any, kept: Any
+) -> Callable[..., None]:
+    machine_code = _by_the_library(out.dtype) if can_multiply else _row_by_row
     return cast(Callable[..., None], inspect.unwrap(machine_code))  # from checks of shapes, which cannot be compiled
 
 
-def _row_by_row(kept: int) -> Callable[..., None]:
-    def product(out: Any, a: Any, b: Any, transposed: Any, first: Any, stop: Any) -> None:
-        multiply_few(out, a, b, transposed, first, stop, kept)
-
-    return product
+def _row_by_row(out: Any, a: Any, b: Any, transposed: Any, first: Any, stop: Any, kept: Any) -> None:
+    multiply_few(out, a, b, transposed, first, stop, kept)
 
 
-def _by_the_library(number: Any, kept: int) -> Callable[..., None]:
+def _by_the_library(number: Any) -> Callable[..., None]:
     letter, size, one = (types.CPointer(kind) for kind in (types.uint8, types.int32, number))  # type: ignore[no-untyped-call]
     matrix = (one, size)  # its first number, and how many stand between rows
     gemm: Any = types.ExternalFunction(
         PRODUCTS[number], types.void(letter, letter, size, size, size, one, *matrix, *matrix, one, *matrix)
     )
 
-    def product(out: Any, a: Any, b: Any, transposed: Any, first: Any, stop: Any) -> None:
+    def product(out: Any, a: Any, b: Any, transposed: Any, first: Any, stop: Any, kept: Any) -> None:
         if len(a) <= FEW_ROWS or a.shape[1] == 0:
             multiply_few(out, a, b, transposed, first, stop, kept)
             return

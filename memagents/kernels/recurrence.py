@@ -21,7 +21,7 @@ from torch.autograd.function import once_differentiable
 from memagents.kernels import cells
 from memagents.kernels.compilation import compiled
 from memagents.kernels.parts import Array, add, put
-from memagents.kernels.products import add_product, can_multiply, put_product, set_threads
+from memagents.kernels.products import can_multiply, multiply, set_threads
 from memagents.kernels.threads import OPENMP, all_threads, in_team, share, this_thread, wait
 from memagents.kernels.unroll import can_work_with
 
@@ -79,7 +79,7 @@ def advance(
     begins = 0
     for t in range(len(sizes)):
         step = slice(begins, begins + sizes[t])
-        put_product(heard[step], past[step], weights, True, first, stop)
+        multiply(heard[step], past[step], weights, True, first, stop, 0)
         wait(team)
         top, bottom = share(sizes[t], thread, team)
         mine = slice(begins + top, begins + bottom)
@@ -131,7 +131,7 @@ def retreat(
         known, given = (past[mine], cell_before, cell[mine]), (d_told[mine], d_heard[mine])
         cells.backward(kind, gates[mine], heard[mine], *known, d_hidden[kept], d_cell[kept], *given)
         wait(team)
-        add_product(d_hidden[: sizes[t]], d_heard[begins : begins + sizes[t]], weights, False, first, stop)
+        multiply(d_hidden[: sizes[t]], d_heard[begins : begins + sizes[t]], weights, False, first, stop, 1)
         wait(team)
     set_threads(alone)
 
@@ -153,8 +153,8 @@ def take_step(
     for gates in told:
         put(bias_ih, gates)
         add(bias_hh, gates)
-    add_product(told, inputs, weight_ih, True, 0, len(weight_ih))
-    add_product(told, before, weight_hh, True, 0, len(weight_hh))
+    multiply(told, inputs, weight_ih, True, 0, len(weight_ih), 1)
+    multiply(told, before, weight_hh, True, 0, len(weight_hh), 1)
     cells.lstm(told, cell_before, hidden, cell)
 
 

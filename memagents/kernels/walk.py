@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from memagents.kernels import cells
 from memagents.kernels.compilation import compiled
 from memagents.kernels.parts import Array, add, put
-from memagents.kernels.products import add_product, put_product, set_threads
+from memagents.kernels.products import multiply, set_threads
 from memagents.kernels.threads import all_threads, share, this_thread
 
 
@@ -114,12 +114,12 @@ def control(t: int, rows: slice, episodes: Episodes, trail: Trail, weights: Weig
             put(episodes.hidden[b] if starts else trail.hidden[t, b], past[read_size:])
             put(episodes.cell[b] if starts else trail.cell[t, b], trail.cell_before[t, b])
     gates, hidden, interface = trail.gates[t, rows], trail.hidden[t + 1, rows], trail.interface[t, rows]
-    add_product(gates, trail.past[t, rows], weights.from_past, True, 0, len(weights.from_past))
+    multiply(gates, trail.past[t, rows], weights.from_past, True, 0, len(weights.from_past), 1)
     if has_cell:
         cells.lstm(gates, trail.cell_before[t, rows], hidden, trail.cell[t + 1, rows])
     else:
         cells.elman(gates, hidden)
-    add_product(interface, hidden, weights.to_interface, True, 0, len(weights.to_interface))
+    multiply(interface, hidden, weights.to_interface, True, 0, len(weights.to_interface), 1)
 
 
 @compiled
@@ -129,12 +129,12 @@ def control_backward(t: int, rows: slice, episodes: Episodes, trail: Trail, weig
     gates, shown, d_gates, past = trail.gates[t, rows], d.shown[rows], d.gates[t, rows], d.past[rows]
     for b in range(rows.start, rows.stop):
         add(d.hidden[t, b], d.shown[b])
-    add_product(shown, d.interface[t, rows], weights.to_interface, False, 0, shown.shape[1])
+    multiply(shown, d.interface[t, rows], weights.to_interface, False, 0, shown.shape[1], 1)
     if has_cell:
         cells.lstm_backward(gates, trail.cell_before[t, rows], trail.cell[t + 1, rows], shown, d.cell[rows], d_gates)
     else:
         cells.elman_backward(gates, shown, d_gates)
-    put_product(past, d_gates, weights.from_past, False, 0, past.shape[1])
+    multiply(past, d_gates, weights.from_past, False, 0, past.shape[1], 0)
     for b in range(rows.start, rows.stop):
         if episodes.starts[t, b]:
             d.state[b] = 0

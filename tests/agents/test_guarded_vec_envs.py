@@ -171,6 +171,7 @@ print(*(process.pid for process in venv.processes))
 """
 
 
+@pytest.mark.slow
 def test_environments_that_nobody_closed_end_with_their_program():
     ended = subprocess.run([sys.executable, "-c", FORGETFUL], capture_output=True, text=True, timeout=100, check=True)
     workers = [int(process) for process in ended.stdout.split()]

@@ -41,6 +41,7 @@ def ids(name: str) -> list[object]:
     return [pytest.param(name, env_id, id=env_id.rpartition("/")[2]) for env_id in found]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "env_id"), [case for name in SUITES for case in ids(name)])
 def test_an_agent_trains_two_updates_and_is_evaluated(name, env_id, unchecked):
     assert try_out(env_id, {} if name in WHOLE else {"max_episode_steps": 20})["mean_length"] > 0

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 GRADIENTS = """
 import hashlib, torch
 from memagents.memories import make_memory
@@ -21,6 +23,7 @@ print(digest.hexdigest())
 
 
 # Of the MANN's kernels, which compile soonest, the copies differed too.
+@pytest.mark.slow
 def test_a_process_that_compiles_computes_what_the_next_one_does(tmp_path):
     def computed():
         command = [sys.executable, "-c", GRADIENTS]

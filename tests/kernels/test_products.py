@@ -4,17 +4,12 @@ import numba
 import numpy as np
 import pytest
 
-from memagents.kernels.products import FEW_ROWS, add_product, put_product, set_threads
+from memagents.kernels.products import FEW_ROWS, multiply, set_threads
 
 
 @numba.njit
-def add(out, a, b, transposed, first, stop):
-    add_product(out, a, b, transposed, first, stop)
-
-
-@numba.njit
-def put(out, a, b, transposed, first, stop):
-    put_product(out, a, b, transposed, first, stop)
+def in_machine_code(out, a, b, transposed, first, stop, kept):
+    multiply(out, a, b, transposed, first, stop, kept)
 
 
 @numba.njit
@@ -31,18 +26,14 @@ def threads_set_one_after_the_other(first, second):
 def test_a_product_is_added_to_some_columns_or_put_into_them(m, k, n, first, fewer, transposed, dtype, tolerance):
     drawn, columns = np.random.default_rng(0), slice(first, n - fewer)
     a, b, out = (drawn.normal(size=shape).astype(dtype) for shape in ((m, k), (n, k) if transposed else (k, n), (m, n)))
-    expected, by_numpy = out.copy(), out.copy()
-    expected[:, columns] += (a @ (b.T if transposed else b))[:, columns]
-    add_product(by_numpy, a, b, transposed, first, n - fewer)
-    add(out, a, b, transposed, first, n - fewer)
-    np.testing.assert_allclose(out, expected, atol=tolerance)
-    np.testing.assert_allclose(by_numpy, expected, atol=tolerance)
-    expected[:, columns] = (a @ (b.T if transposed else b))[:, columns]
-    for machine_code in (put, put_product):
-        given = expected.copy()
-        given[:, columns] = np.nan
-        machine_code(given, a, b, transposed, first, n - fewer)
-        np.testing.assert_allclose(given, expected, atol=tolerance)
+    product = (a @ (b.T if transposed else b))[:, columns]
+    for function in (in_machine_code, multiply):
+        for kept in (0, 1):
+            given, expected = out.copy(), out.copy()
+            given[:, columns] = out[:, columns] if kept else np.nan
+            expected[:, columns] = out[:, columns] * kept + product
+            function(given, a, b, transposed, first, n - fewer, kept)
+            np.testing.assert_allclose(given, expected, atol=tolerance)
 
 
 def test_threads_are_set_for_the_thread_that_sets_them():

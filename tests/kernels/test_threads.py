@@ -100,7 +100,7 @@ torch.set_num_threads(3)
 @numba.njit
 def product(out, a, b, _):
     alone = products.set_threads(1)
-    products.add_product(out[threads.this_thread() :], a, b, True, 0, len(b))
+    products.multiply(out[threads.this_thread() :], a, b, True, 0, len(b), 1)
     threads.wait(threads.all_threads())
     products.set_threads(alone)
 
@@ -112,6 +112,7 @@ np.testing.assert_allclose(out, 2 * a @ b.T, atol=1e-14)
 """
 
 
+@pytest.mark.slow
 def test_without_torchs_libraries_one_thread_multiplies_by_itself(tmp_path):
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", BY_ITSELF], env=environment, check=True)

@@ -222,6 +222,7 @@ def recall(name, updates, **options):
     return sum(right[-20:]) / 20
 
 
+@pytest.mark.slow
 def test_it_learns_which_item_stood_where_in_which_chunk_and_a_gru_of_its_size_does_not():
     assert recall("han", 100, hidden_size=32, chunk_size=4, num_chunks=8) > 0.95
     assert recall("gru", 100, hidden_size=80) < 0.6

@@ -4,6 +4,7 @@ A new memory is tested by being registered: nothing in this file names one.
 """
 
 import copy
+import functools
 import itertools
 import pickle
 import pkgutil
@@ -37,12 +38,13 @@ def batches(draw: st.DrawFn) -> tuple[int, int, Tensor, int]:
     return num_steps, num_rows, starts, seed
 
 
-# Shapes are checked at every call by the second law and those without random batches; in the others, not once more.
+# Shapes are checked at every call by the laws without random batches; in the others, not once more.
 not_once_more = pytest.mark.usefixtures("unchecked")
 for_all_examples = HealthCheck.function_scoped_fixture  # which hypothesis warns of: the fixture holds for all of them
 laws = settings(max_examples=24, deadline=None, derandomize=True, suppress_health_check=[for_all_examples])
 
 
+@functools.cache
 def variants(name: str) -> list[dict[str, Any]]:
     """A memory at its default, and with each of its closed choices taken once; always small."""
     options = memory_options(name)
@@ -64,7 +66,7 @@ each_variant = pytest.mark.parametrize(("name", "variant"), VARIANTS)
 
 
 def build(name: str, dtype: torch.dtype, seed: int = 0, variant: int = 0) -> Memory[Any]:
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)  # without a note for every other device, in which tests are slow
     return make_memory(name, input_size=D, **variants(name)[variant]).to(dtype)
 
 
@@ -106,6 +108,7 @@ def test_law_1_any_split_into_chunks_equals_the_whole(name, dtype, batch, cut):
     assert_same((torch.cat(pieces), carried), memory(inputs, starts, state), TOLERANCE[dtype])
 
 
+@not_once_more
 @memories
 @dtypes
 @laws

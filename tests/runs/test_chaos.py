@@ -61,6 +61,7 @@ def metrics_of(config: TrainConfig) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (config.run_folder / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("vectorization", "fault", "error"), CASES, ids=[f"{case[1]}-{case[0]}" for case in CASES])
 def test_a_fault_ends_a_run_with_its_name_and_nothing_is_lost(vectorization, fault, error, chaotic: Chaotic, closed):
     config = chaotic(fault, vectorization)

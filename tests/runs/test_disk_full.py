@@ -11,6 +11,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "disk_full.py"
 NOT_PERMITTED = 77
 
 
+@pytest.mark.slow
 def test_a_run_on_a_full_disk_says_so_keeps_what_it_has_and_goes_on_when_there_is_room(tmp_path):
     command = [sys.executable, SCRIPT, "--room", "0", "40", "280", "2000", "--folder", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -144,6 +144,7 @@ def command_line(arguments: list[str]) -> None:
     sys.exit(main(arguments))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SIGNALS)
 def test_a_signal_to_all_processes_of_a_run_is_for_the_one_that_trains(name, tmp_path):
     options = ["--env", "CartPole-v1", "--vectorization", "subproc", "--n-envs", "2", "--timesteps", "30000"]

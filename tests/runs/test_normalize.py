@@ -84,6 +84,7 @@ def test_a_saved_run_is_evaluated_and_used_as_it_was_normalised(tiny: Tiny, buil
     assert np.array_equal(env.reset(), built[0].normalize_obs(env.get_original_obs()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algo", ["ppo", "a2c"])
 def test_a_run_cut_off_twice_ends_with_the_same_statistics(algo, tiny: Tiny, tmp_path, monkeypatch):
     same = {**CARTPOLE, "algo": algo, "algo_kwargs": {"n_steps": 8}, "eval_episodes": 2}

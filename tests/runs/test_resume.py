@@ -88,6 +88,7 @@ MEMORIES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algo", ["ppo", "a2c"])
 @pytest.mark.parametrize(("env", "memory"), MEMORIES, ids=[f"{env['env']}-{memory}" for env, memory in MEMORIES])
 def test_a_run_cut_off_twice_ends_as_if_nothing_had_happened(env, memory, algo, tiny: Tiny, tmp_path, monkeypatch):

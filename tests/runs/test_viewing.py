@@ -79,6 +79,7 @@ def shown(runs: Callable[[str], list[str]], url: str) -> list[str]:
 @pytest.mark.parametrize(
     ("tool", "runs"), [("tensorboard", tensorboard_runs), ("trackio", trackio_runs)], ids=["tensorboard", "trackio"]
 )
+@pytest.mark.slow
 def test_a_dashboard_shows_the_runs_to_this_machine_until_ctrl_c(tool, runs, in_one_go, tmp_path, request):
     environment = {"TMPDIR": str(tmp_path)}
     if tool == "trackio":

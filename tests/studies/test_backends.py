@@ -235,6 +235,7 @@ def is_alive(pid: int) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_a_study_that_is_killed_leaves_no_workers_and_ends_with_the_same_table_when_started_again(tmp_path):
     asked = {**GRID, "timesteps": 640, "checkpoint_every": 128, "algo_kwargs": {"n_steps": 16, "n_epochs": 1}}

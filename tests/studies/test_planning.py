@@ -112,6 +112,7 @@ study = CompareConfig(
     assert load_study(study) == load_study(other)
 
 
+@pytest.mark.slow
 def test_a_study_in_a_file_is_run_with_what_flags_change(study):
     assert main(["compare", str(study), "--seeds", "1", "--memory", "gru"]) == 0
     runs = sorted(Path("runs/small").glob("*/*/run.json"))

@@ -78,6 +78,7 @@ ERROR = 0.02
 """Of the bounds, from drawing a few thousand times, on scores of about 1."""
 
 
+@pytest.mark.slow
 def test_aggregates_and_their_intervals(rliable, scores):
     ours, _ = scores
     np.testing.assert_allclose([aggregate(ours) for aggregate in AGGREGATES], rliable["points"], rtol=1e-12)
@@ -85,12 +86,14 @@ def test_aggregates_and_their_intervals(rliable, scores):
     np.testing.assert_allclose(bounds, rliable["intervals"], atol=ERROR)
 
 
+@pytest.mark.slow
 def test_probability_of_improvement(rliable, scores):
     assert probability_of_improvement(*scores) == pytest.approx(rliable["better"], rel=1e-12)
     bounds = interval(probability_of_improvement, *scores)
     np.testing.assert_allclose(bounds, rliable["bounds"], atol=ERROR)
 
 
+@pytest.mark.slow
 def test_performance_profile(rliable, scores):
     ours, thresholds = scores[0], np.array(THRESHOLDS)
     np.testing.assert_allclose(profile(ours, thresholds), rliable["profile"], rtol=1e-12)

@@ -50,6 +50,7 @@ def test_every_job_comes_back_once_with_why_it_did_not_finish(tmp_path):
     assert read_json(fine.folder / "run.json")["torch_threads"] == 1
 
 
+@pytest.mark.slow
 def test_a_preempted_job_saves_what_it_has_and_goes_on_when_its_turn_comes_again(tmp_path):
     cell = TrainConfig(**TINY, memory="none", timesteps=1_600, folder=tmp_path / "run")
     preemption = threading.Thread(target=preempt, args=(cell.folder,))
