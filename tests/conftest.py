@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import gc
 import multiprocessing
 import os
 import subprocess
@@ -14,6 +15,9 @@ import torch
 # The tests run in parallel processes; more threads in each would only fight each other, also in those that they start.
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# What is imported stays, and to look through it for garbage again and again would take a twentieth of the time.
+gc.disable()
 
 # Processes of environments begin as those of studies do, as copies of one that has imported all that they need.
 # (Their list is not imported here: of what is imported before the checks are switched on, nothing is checked.)
@@ -31,6 +35,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     exit_codes = [process.wait() for process in compiling]
     if any(exit_codes):
         raise pytest.UsageError(f"kernels cannot be compiled; try: {sys.executable} {program} float32")
+
+
+def pytest_collection_finish() -> None:
+    """From here on there may be garbage, but not among what was imported."""
+    gc.freeze()
+    gc.enable()
 
 
 def without_checks() -> Iterator[None]:

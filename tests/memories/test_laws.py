@@ -118,6 +118,7 @@ def test_law_2_forward_equals_the_loop_over_step(name, dtype, batch):
     assert_same(memory(inputs, starts, state), memory.loop(inputs, starts, state), TOLERANCE[dtype])
 
 
+@not_once_more
 @each_variant
 @dtypes
 @pytest.mark.parametrize("training", [False, True], ids=["acting", "training"])

@@ -29,8 +29,9 @@ from memagents.runs.sinks import SINKS, open_sinks
 from memagents.runs.trackio_database import DATABASE, logged_times
 from memagents.runs.training import train
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 @pytest.mark.parametrize("story", ["in_one_go", "killed_twice"])
 @pytest.mark.parametrize("sink", SINKS)
 def test_a_dashboard_holds_the_curve_of_metrics_jsonl_to_its_last_point(sink, story, request):
@@ -63,7 +64,6 @@ def test_all_sessions_share_one_id(killed_twice):
     assert (killed_twice["folder"] / "wandb" / "id").read_text().strip() == first
 
 
-@pytest.mark.slow
 def test_a_server_is_sent_each_step_once(tmp_path):
     with WandbServer() as server:
         for dies_at in (4 * ROLLOUT - 2, NEVER):
@@ -79,7 +79,6 @@ def test_a_server_is_sent_each_step_once(tmp_path):
     }
 
 
-@pytest.mark.slow
 def test_an_evaluation_at_a_step_that_a_server_has_already_is_in_the_summary(tmp_path):
     with WandbServer() as server:
         for dies_at in ("evaluation", NEVER):

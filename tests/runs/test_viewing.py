@@ -154,6 +154,7 @@ def test_tensorboard_shows_a_run_that_is_taken_up_again_while_it_is_open(tmp_pat
         assert [event.tensor_proto.float_val for event in shown.Tensors(RUN, "loss")] == [[session]]
 
 
+@pytest.mark.slow
 def test_a_run_of_trackio_is_copied_in_place_of_what_was_there_of_it(in_one_go, trackio, tmp_path):
     database = in_one_go["folder"] / "trackio" / DATABASE
     shutil.copy(database, tmp_path / DATABASE)  # a database with another run in it
