@@ -213,7 +213,7 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
     def _remember(self, sequences: Sequences) -> tuple[Float[Tensor, "LS H"], Float[Tensor, "LS K"], AgentState]:
         """What actor and critic are told at every step, and what the agent remembers after the last."""
         starts, state = sequences.episode_starts, sequences.state
-        with autocast(self.precision, self.device):
+        with autocast(self.precision, starts.device):
             features = self.extract_features(sequences.observations)
             pi_features, vf_features = features if isinstance(features, tuple) else (features, features)
             remembered, actor = unroll(self.memory, pi_features, starts, state.actor)
@@ -234,7 +234,7 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
     def _act(self, sequences: Sequences) -> tuple[Float[Tensor, "LS H"], State]:
         """`_remember` for the actor alone."""
         obs = sequences.observations
-        with autocast(self.precision, self.device):
+        with autocast(self.precision, sequences.episode_starts.device):
             features = super(ActorCriticPolicy, self).extract_features(obs, self.pi_features_extractor)
             remembered, actor = unroll(self.memory, features, sequences.episode_starts, sequences.state.actor)
             return in_32_bits(self.mlp_extractor.forward_actor(remembered)), actor
