@@ -59,7 +59,7 @@ FEW_ROWS = 4
 
 @compiled
 def multiply_few(out: Array, a: Array, b: Array, transposed: bool, first: int, stop: int, kept: int) -> None:
-    """The same for few rows: b is read once, row by row."""
+    """`multiply` for few rows: b is read once, row by row."""
     if kept == 0:
         for row in out:
             row[first:stop] = 0

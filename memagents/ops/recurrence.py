@@ -128,7 +128,7 @@ def unroll_packed(
     for layer, *held in zip(layers, *(field.unbind(1) for field in state), strict=True):
         outputs, *ends = _run_layer(kind, layer, outputs, packed, [packed.begin(field) for field in held])
         last.append(ends)
-    return packed.unpack(outputs), [_of_layers(field) for field in zip(*last, strict=True)]
+    return packed.unpack(outputs), [torch.stack(field, 1) for field in zip(*last, strict=True)]
 
 
 def step_layers(
@@ -142,7 +142,9 @@ def step_layers(
         ends = cell(x, held, *layer.weights()) if len(held) > 1 else (cell(x, *held, *layer.weights()),)
         after.append(ends)
         x = ends[0]
-    return x, [_of_layers(field) for field in zip(*after, strict=True)]
+    if len(after) == 1:
+        return x, [field[:, None] for field in after[0]]  # of a single layer nothing is copied
+    return x, [torch.stack(field, 1) for field in zip(*after, strict=True)]
 
 
 def _run_layer(
@@ -156,11 +158,6 @@ def _run_layer(
     told = begin[0][None] if len(begin) == 1 else [field[None] for field in begin]
     outputs, *ends = getattr(torch, kind)(inputs, torch.tensor(packed.sizes), told, weights, *FUSED_PACKED)
     return outputs, *(packed.end_of(field[0]) for field in ends)
-
-
-def _of_layers(each: Sequence[Float[Tensor, "B H"]]) -> Float[Tensor, "B L H"]:
-    """What every layer holds, in one; of one layer nothing is copied."""
-    return each[0][:, None] if len(each) == 1 else torch.stack(list(each), 1)
 
 
 def side_by_side(weights: list[Tensor]) -> list[Tensor]:
