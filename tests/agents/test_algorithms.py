@@ -21,9 +21,6 @@ from memagents import Memory, MemoryA2C, MemoryPPO, make_vec_env, register_memor
 from memagents.agents.arguments import default_batch_size
 from memagents.memories import registry
 
-# Of what is trained here the shapes are checked in the tests of each part.
-pytestmark = pytest.mark.usefixtures("unchecked_file")
-
 OBSERVATIONS = {
     "box": spaces.Box(-1, 1, (3,)),
     "matrix": spaces.Box(-1, 1, (2, 3), np.float64),
@@ -60,7 +57,9 @@ def assert_recomputed_equals_stored(model):
 @memories
 @pytest.mark.parametrize("critic_memory", ["shared", "separate", "none"])
 @pytest.mark.parametrize("sequence_length", [None, 4])
-def test_recomputed_log_probabilities_equal_the_stored_ones(algorithm, memory, critic_memory, sequence_length):
+def test_recomputed_log_probabilities_equal_the_stored_ones(
+    algorithm, memory, critic_memory, sequence_length, unchecked
+):
     model = algorithm(
         "MlpPolicy",
         random_vec_env(),
@@ -166,7 +165,7 @@ def test_advantages_equal_their_definition(algorithm, gae_lambda):
 
 @algorithms
 @memories
-def test_the_same_seed_twice_gives_identical_parameters(algorithm, memory):
+def test_the_same_seed_twice_gives_identical_parameters(algorithm, memory, unchecked):
     def train():
         env = make_vec_env("memagents_envs:MemAgents/TMaze-v0", 4, seed=3)
         few = {"n_epochs": 2} if algorithm is MemoryPPO else {}
@@ -290,7 +289,7 @@ WRONG = {
 
 @algorithms
 @pytest.mark.parametrize("case", WRONG)
-def test_a_wrong_argument_is_named_before_an_environment_is_built(algorithm, case, monkeypatch):
+def test_a_wrong_argument_is_named_before_an_environment_is_built(algorithm, case, monkeypatch, unchecked):
     monkeypatch.setattr(gym, "make", lambda *args, **kwargs: pytest.fail("an environment was built"))
     arguments, message = WRONG[case]
     with pytest.raises(ValueError, match=message):
@@ -350,7 +349,7 @@ def test_observations_normalised_by_vec_normalize_are_those_the_memory_reads(alg
 
 @pytest.mark.slow
 @algorithms
-def test_a_compiled_policy_trains_to_the_same_parameters(algorithm):
+def test_a_compiled_policy_trains_to_the_same_parameters(algorithm, unchecked):
     def train(compiled):
         model = algorithm("MlpPolicy", random_vec_env(), n_steps=16, memory="gru", memory_kwargs=small("gru"), seed=0)
         if compiled:

@@ -38,7 +38,7 @@ def batches(draw: st.DrawFn) -> tuple[int, int, Tensor, int]:
     return num_steps, num_rows, starts, seed
 
 
-# Shapes are checked at every call by the laws without random batches; in the others, not once more.
+# Shapes are checked at every call by the second law and those without random batches; in the others, not once more.
 not_once_more = pytest.mark.usefixtures("unchecked")
 for_all_examples = HealthCheck.function_scoped_fixture  # which hypothesis warns of: the fixture holds for all of them
 laws = settings(max_examples=24, deadline=None, derandomize=True, suppress_health_check=[for_all_examples])
@@ -108,7 +108,6 @@ def test_law_1_any_split_into_chunks_equals_the_whole(name, dtype, batch, cut):
     assert_same((torch.cat(pieces), carried), memory(inputs, starts, state), TOLERANCE[dtype])
 
 
-@not_once_more
 @memories
 @dtypes
 @laws
@@ -118,7 +117,6 @@ def test_law_2_forward_equals_the_loop_over_step(name, dtype, batch):
     assert_same(memory(inputs, starts, state), memory.loop(inputs, starts, state), TOLERANCE[dtype])
 
 
-@not_once_more
 @each_variant
 @dtypes
 @pytest.mark.parametrize("training", [False, True], ids=["acting", "training"])
