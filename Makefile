@@ -3,15 +3,23 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+COMPILED := $(VENV)/.compiled
 
 .PHONY: install demo test test-slow lint format clean
 
-install: $(INSTALLED)
+install: $(COMPILED)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $(INSTALLED)
+
+# Kernels compile when they are first needed too, but then in each process of the tests; and Numba would notice a change
+# of a function's own file only, not of those that it calls.
+$(COMPILED): $(INSTALLED) $(wildcard memagents/kernels/*.py)
+	rm -rf memagents/kernels/__pycache__
+	$(BIN)/memagents compile --dtypes float32 float64
+	touch $(COMPILED)
 
 demo: install
 	$(BIN)/python scripts/demo.py

@@ -6,7 +6,7 @@ The imports that bring torch stand inside the verbs, so that help and typing mis
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -193,6 +193,20 @@ def doctor(config: Annotated[DoctorConfig, tyro.conf.arg(name="")]) -> int:
     return 1 if is_broken(findings.values()) else 0
 
 
+def compile_kernels(dtypes: tuple[Literal["float32", "float64"], ...] = ("float32",)) -> int:
+    """Compile the kernels of all memories now, not when one is first needed: for a container's image, or a cluster.
+
+    Args:
+        dtypes: Kinds of numbers, each in a process of its own. Agents compute with float32.
+    """
+    import torch
+
+    from memagents.runs.compiling import compile_in_processes
+
+    compile_in_processes([getattr(torch, dtype) for dtype in dtypes])
+    return 0
+
+
 VERBS: dict[str, Callable[..., int]] = {
     "train": train,
     "resume": resume,
@@ -203,6 +217,7 @@ VERBS: dict[str, Callable[..., int]] = {
     "list": list_names,
     "dashboard": dashboard,
     "doctor": doctor,
+    "compile": compile_kernels,
 }
 
 

@@ -3,10 +3,7 @@
 import gc
 import multiprocessing
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import jaxtyping
 import pytest
@@ -22,19 +19,6 @@ gc.disable()
 # Processes of environments begin as those of studies do, as copies of one that has imported all that they need.
 # (Their list is not imported here: of what is imported before the checks are switched on, nothing is checked.)
 multiprocessing.set_forkserver_preload(["memagents.runs.training", "torch._dynamo"])
-
-
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Compiles all kernels before all tests run in parallel processes, each of which would compile all of them."""
-    config = session.config
-    is_worker = hasattr(config, "workerinput")
-    if is_worker or not config.getoption("numprocesses") or config.args_source is not config.ArgsSource.TESTPATHS:
-        return
-    program = Path(__file__).parent / "kernels" / "compile_all.py"
-    compiling = [subprocess.Popen([sys.executable, program, dtype]) for dtype in ("float32", "float64")]
-    exit_codes = [process.wait() for process in compiling]
-    if any(exit_codes):
-        raise pytest.UsageError(f"kernels cannot be compiled; try: {sys.executable} {program} float32")
 
 
 def pytest_collection_finish() -> None:

@@ -4,6 +4,7 @@ Axes: T steps of the rollout (`n_steps`), N environments, L steps of a sequence 
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -40,22 +41,21 @@ class SequenceBuffer(RolloutBuffer):
 
     def reset(self) -> None:
         """Empties the buffer."""
-
-        def zeros(space: spaces.Space[Any], shape: tuple[int, ...]) -> np.ndarray:
-            return np.zeros((self.buffer_size, self.n_envs, *shape), space.dtype)
-
         if isinstance(self.observation_space, spaces.Dict):
             shapes = cast(dict[str, tuple[int, ...]], self.obs_shape)
-            self.observations = {key: zeros(self.observation_space[key], shape) for key, shape in shapes.items()}
+            self.observations = {key: self._zeros(self.observation_space[key], shape) for key, shape in shapes.items()}
         else:
-            self.observations = zeros(self.observation_space, self.obs_shape)
-        self.actions = zeros(self.action_space, (self.action_dim,))
+            self.observations = self._zeros(self.observation_space, self.obs_shape)
+        self.actions = self._zeros(self.action_space, (self.action_dim,))
         numbers = spaces.Box(-np.inf, np.inf, dtype=np.float32)
         for name in ("rewards", "returns", "episode_starts", "values", "log_probs", "advantages"):
-            setattr(self, name, zeros(numbers, ()))
+            setattr(self, name, self._zeros(numbers, ()))
         self.states: list[AgentState] = []
         self._rollout: RolloutBufferSamples | None = None
         self.pos, self.full = 0, False
+
+    def _zeros(self, space: spaces.Space[Any], shape: tuple[int, ...]) -> np.ndarray:
+        return np.zeros((self.buffer_size, self.n_envs, *shape), space.dtype)
 
     def add(  # type: ignore[override]
         self,
@@ -96,30 +96,26 @@ class SequenceBuffer(RolloutBuffer):
 
     def _sequences(self) -> RolloutBufferSamples:
         """The rollout as `[L, S, ...]`: the sequences of all environments, side by side."""
-
-        def cut(array: np.ndarray) -> Tensor:
-            pieces = array.reshape(-1, self.sequence_length, *array.shape[1:])
-            return torch.as_tensor(pieces.swapaxes(0, 1).reshape(self.sequence_length, -1, *array.shape[2:]))
-
         return RolloutBufferSamples(
             observations=Sequences(  # type: ignore[arg-type]
-                map_observation(cut, self.observations),
-                cut(self.episode_starts).bool(),
+                map_observation(self._cut, self.observations),
+                self._cut(self.episode_starts).bool(),
                 AgentState.join(self.states),
             ),
-            actions=cut(self.actions.astype(np.float32, copy=False)),
-            old_values=cut(self.values),
-            old_log_prob=cut(self.log_probs),
-            advantages=cut(self.advantages),
-            returns=cut(self.returns),
+            actions=self._cut(self.actions.astype(np.float32, copy=False)),
+            old_values=self._cut(self.values),
+            old_log_prob=self._cut(self.log_probs),
+            advantages=self._cut(self.advantages),
+            returns=self._cut(self.returns),
         )
+
+    def _cut(self, array: np.ndarray) -> Tensor:
+        pieces = array.reshape(-1, self.sequence_length, *array.shape[1:])
+        return torch.as_tensor(pieces.swapaxes(0, 1).reshape(self.sequence_length, -1, *array.shape[2:]))
 
     def _minibatch(self, rollout: RolloutBufferSamples, chosen: Tensor) -> RolloutBufferSamples:
         """The chosen sequences, everything but the episode starts and the state flattened to `[L * S, ...]`."""
-
-        def take(values: Tensor) -> Tensor:
-            return values.index_select(1, chosen).flatten(0, 1).to(self.device)
-
+        take = partial(self._take, chosen)
         sequences = cast(Sequences, rollout.observations)
         rows = chosen.to(self.device)
         minibatch = Sequences(
@@ -128,3 +124,6 @@ class SequenceBuffer(RolloutBuffer):
             sequences.state.map(lambda field: field.index_select(0, rows)),
         )
         return RolloutBufferSamples(minibatch, *map(take, rollout[1:]))  # type: ignore[arg-type]
+
+    def _take(self, chosen: Tensor, values: Tensor) -> Tensor:
+        return values.index_select(1, chosen).flatten(0, 1).to(self.device)

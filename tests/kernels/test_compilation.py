@@ -21,6 +21,35 @@ for numbers in (outputs, *state, *(weight.grad for weight in memory.parameters()
 print(digest.hexdigest())
 """
 
+FURTHER = """
+import sys, torch
+from numba.core import event
+from memagents.memories import make_memory
+from memagents.runs.compiling import compile_kernels
+
+dtype = getattr(torch, sys.argv[1])
+compile_kernels(dtype)
+settings = [(name, {"num_layers": 2}) for name in ("lstm", "gru", "rnn")]
+for controller in ("lstm", "feedforward"):
+    settings += [(name, {"controller": controller}) for name in ("ntm", "dnc", "mann")]
+with event.install_recorder("numba:compile") as compilations:
+    for name, options in settings:
+        memory = make_memory(name, input_size=3, hidden_size=8, **options).to(dtype)
+        starts = torch.rand(12, 4) < 0.2
+        outputs, state = memory(torch.randn(12, 4, 3, dtype=dtype), starts, memory.initial_state(4))
+        outputs.sum().backward()
+        with torch.no_grad():
+            memory.fast_step(torch.randn(4, 3, dtype=dtype), state)
+print(*(compilation.data["dispatcher"].py_func for _, compilation in compilations.buffer))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_compiled_beforehand_is_all_that_training_and_acting_need(dtype):
+    done = subprocess.run([sys.executable, "-c", FURTHER, dtype], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
 
 # Of the MANN's kernels, which compile soonest, the copies differed too.
 @pytest.mark.slow

@@ -75,7 +75,7 @@ def random_state(memory: Memory[Any], num_rows: int) -> tuple[Tensor, ...]:
     kind = next(itertools.chain(memory.parameters(), memory.buffers()), torch.zeros(0)).dtype
     noise = torch.randn(3, num_rows, D, dtype=kind)
     with torch.no_grad():
-        return memory.loop(noise, torch.zeros(3, num_rows, dtype=torch.bool), memory.initial_state(num_rows))[1]
+        return memory(noise, torch.zeros(3, num_rows, dtype=torch.bool), memory.initial_state(num_rows))[1]
 
 
 def case(name: str, dtype: torch.dtype, batch: tuple[int, int, Tensor, int]) -> tuple[Memory[Any], Tensor, Tensor, Any]:

@@ -1,0 +1,26 @@
+"""Kernels of all memories, compiled before they are needed."""
+
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import torch
+
+from memagents.memories.registry import list_memories, make_memory
+
+
+def compile_kernels(dtype: torch.dtype) -> None:
+    """Trains every memory for a step, and acts for one. What is compiled already is read from the disk."""
+    for name in list_memories():
+        memory = make_memory(name, input_size=2).to(dtype)
+        inputs = torch.zeros(1, 1, 2, dtype=dtype, requires_grad=True)
+        outputs, state = memory(inputs, torch.zeros(1, 1, dtype=torch.bool), memory.initial_state(1))
+        outputs.sum().backward()
+        with torch.no_grad():
+            memory.fast_step(inputs[0], state)
+
+
+def compile_in_processes(dtypes: Sequence[torch.dtype]) -> None:
+    """`compile_kernels` for each kind of numbers, all at the same time."""
+    with ProcessPoolExecutor(len(dtypes), get_context("spawn")) as processes:
+        list(processes.map(compile_kernels, dtypes))
