@@ -5,9 +5,9 @@ import multiprocessing
 import os
 from collections.abc import Iterator
 
-import jaxtyping
 import pytest
 import torch
+from checks import without_checks
 
 # The tests run in parallel processes; more threads in each would only fight each other, also in those that they start.
 torch.set_num_threads(1)
@@ -27,15 +27,15 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def without_checks() -> Iterator[None]:
-    """Annotations are not checked, as in production."""
-    before = jaxtyping.config.jaxtyping_disable
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", before)
-
-
 # For what a user's wrong argument is answered with; and, for whole files, where agents train at length whose parts are
 # checked in their own tests: the checks would take longer than the training.
-unchecked = pytest.fixture(without_checks, name="unchecked")
-unchecked_file = pytest.fixture(without_checks, name="unchecked_file", scope="module")
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    with without_checks():
+        yield
+
+
+@pytest.fixture(scope="module")
+def unchecked_file() -> Iterator[None]:
+    with without_checks():
+        yield

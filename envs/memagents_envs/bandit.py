@@ -6,6 +6,7 @@ Reinforcement Learning via Slow Reinforcement Learning", 2016 (arXiv 1611.02779)
 """
 
 import math
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
@@ -129,6 +130,7 @@ class SingleBandit(SingleEnv):
     family = Bandit
 
 
+@cache
 def mean_harmonic_mean(count: int) -> float:
     """The expected harmonic mean of `count` numbers drawn evenly from [0, 1], to about four digits."""
     x = (np.arange(2000) + 0.5) / 2000
