@@ -50,6 +50,7 @@ def test_train_puts_an_encoder_before_the_memory(tmp_path):
     assert policy.memory.input_size == 5
 
 
+@pytest.mark.slow
 def test_compare_prints_the_table_and_where_the_files_are(tmp_path, capsys):
     grid = ["--memory", "none", "gru", "--algo", "a2c", "--seeds", "1", "--folder", str(tmp_path)]
     grid += ["--encoder", "perceptron", "--encoder-kwargs", "features_dim=3"]

@@ -53,6 +53,7 @@ def is_running(process: int) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vectorization", VECTORIZATIONS)
 @pytest.mark.parametrize(("at", "doing"), [(5, "step"), (0, "reset")])
 def test_an_environment_that_raises_is_named_with_its_step_and_error(vectorization, at, doing, chaotic):

@@ -60,6 +60,7 @@ def played(venv: Any, count: int = STEP + 5) -> list[Any]:
     return [venv.reset(), *(venv.step(ACTIONS[: venv.num_envs]) for _ in range(count))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("vectorization", "fault"), FAULTS)
 def test_an_interrupted_episode_is_truncated_at_its_last_observation(vectorization, fault, chaotic: Chaotic):
     healthy = played(chaotic(vectorization, fault="none"))
@@ -114,6 +115,7 @@ def test_the_limit_is_kept_over_all_environments(vectorization, chaotic: Chaotic
     assert len(venv.respawns.events) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["error", "hang", "death"])
 def test_only_the_process_that_failed_is_ended_and_none_is_left(fault, chaotic: Chaotic):
     venv = chaotic("subproc", fault=fault, step_timeout=2.0 if fault == "hang" else None)
@@ -161,6 +163,7 @@ class Fragile(ChaosEnv):
         super().__init__("error", where=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls", [GuardedDummyVecEnv, GuardedSubprocVecEnv])
 @pytest.mark.filterwarnings("ignore:.*made anew")
 def test_an_environment_that_cannot_be_made_at_once_is_tried_again(cls, tmp_path):

@@ -298,6 +298,7 @@ def test_full_observation_is_refused_where_the_state_cannot_be_shown():
         make_vec_env("CartPole-v1", full_observation=True)
 
 
+@pytest.mark.slow
 def test_processes_live_through_the_same_episodes():
     ours, theirs = (
         make_vec_env(T_MAZE, 2, 5, env_kwargs={"corridor_length": 1}, vectorization=name)

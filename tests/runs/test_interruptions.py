@@ -123,6 +123,7 @@ def child(tmp_path):
     process.join()
 
 
+@pytest.mark.slow
 def test_another_process_is_kept_out_of_a_run_until_it_has_ended_however_it_ended(child, tmp_path):
     config = TrainConfig(env="CartPole-v1", memory="rnn", n_envs=2, timesteps=10_000_000, folder=tmp_path / "run")
     told = json.loads((tmp_path / "run" / "run.lock").read_text())

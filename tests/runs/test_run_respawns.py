@@ -67,6 +67,7 @@ def record_of(config: TrainConfig) -> dict[str, Any]:
     return json.loads((config.run_folder / "run.json").read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("vectorization", "fault"), FAULTS)
 def test_training_goes_on_to_its_end(vectorization, fault, chaotic: Chaotic, rollouts, bootstraps):
     with pytest.warns(UserWarning, match=rf"environment 1 .*step {STEP}.*made anew \(1 of respawn=1 times\)"):
@@ -116,6 +117,7 @@ def test_a_run_with_new_environments_is_taken_up_exactly(chaotic: Chaotic, tmp_p
     assert_same_run(whole, resumed)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*made anew")
 def test_processes_that_were_started_anew_count_after_a_resume_too(chaotic: Chaotic):
     often = {"vectorization": "subproc", "at": 12, "env_kwargs": {"where": None}, "checkpoint_every": 32}

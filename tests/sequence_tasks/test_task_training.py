@@ -19,6 +19,7 @@ def run(task, settings, seed=0, memory="gru", **options):
     return reader, train(reader, task, settings, seed)
 
 
+@pytest.mark.slow
 def test_a_gru_learns_to_add_and_training_ends_when_the_goal_was_reached_twice_in_a_row():
     task = make_task("adding", length=5)
     reader, training = run(task, QUICK)
@@ -29,6 +30,7 @@ def test_a_gru_learns_to_add_and_training_ends_when_the_goal_was_reached_twice_i
     assert evaluate(reader, task, 1000, torch.Generator().manual_seed(99)).loss < 4e-3
 
 
+@pytest.mark.slow
 def test_a_gru_learns_parity_with_a_curriculum():
     settings = dataclasses.replace(
         QUICK, batch_size=64, goal_loss=None, goal_error=0.0, curriculum=Curriculum("max_length", 2, 1.3, 0.1)
@@ -38,6 +40,7 @@ def test_a_gru_learns_parity_with_a_curriculum():
     assert training.curve[0].error == pytest.approx(0.5, abs=0.1)
 
 
+@pytest.mark.slow
 def test_without_memory_nothing_is_learned():
     task = make_task("adding", length=5)
     settings = dataclasses.replace(QUICK, steps=500)

@@ -146,6 +146,7 @@ def done_by_workers(tmp_path_factory: pytest.TempPathFactory) -> Study:
         return compare(CompareConfig(**TINY | changes))
 
 
+@pytest.mark.slow
 def test_a_worker_process_that_dies_does_not_take_others_along(done_by_workers):
     assert [run.config.env for run in done_by_workers.runs] == [*TINY["env"]]
     failed, died = sorted(done_by_workers.failures.values())
@@ -153,6 +154,7 @@ def test_a_worker_process_that_dies_does_not_take_others_along(done_by_workers):
     assert died == "its process died with exit code -9"
 
 
+@pytest.mark.slow
 def test_runs_in_worker_processes_give_the_same_results(done_by_workers, study):
     (there,) = done_by_workers.runs
     (here,) = compare(CompareConfig(**TINY | {"memory": ("gru",), "threads": 1, "folder": study})).runs

@@ -40,6 +40,7 @@ def impatient(monkeypatch):
 
 
 # submitit's stand-in for a cluster leaves its logs open.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 def test_every_job_comes_back_once_with_why_it_did_not_finish(tmp_path):
     fine = TrainConfig(**TINY, memory="none", timesteps=32, folder=tmp_path / "fine")
