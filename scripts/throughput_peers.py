@@ -30,6 +30,7 @@ from timing.pairings import Pairing, Work, ratio, take_turns
 from timing.popjaxrl_agent import jax_agent
 from timing.programs import ThroughputConfig, batched_env, popgym_env
 from timing.ratios import Spread
+from timing.trxl_ppo_agent import trxl_agent
 from torch import Tensor, nn
 
 from memagents import MemoryPPO, make_memory
@@ -73,7 +74,7 @@ class Options:
     """What is measured."""
 
     trxl_ppo: Path | None = None
-    """A checkout of MarcoMeter/episodic-transformer-memory-ppo; without it that pairing is left out."""
+    """A checkout of MarcoMeter/episodic-transformer-memory-ppo; without it those pairings are left out."""
 
     popjaxrl: Path | None = None
     """A checkout of luchris429/popjaxrl; without it that pairing is left out."""
@@ -227,6 +228,8 @@ def main() -> None:
     if options.trxl_ppo is not None:
         pairings += gated_transformers(options.trxl_ppo)
     with ExitStack() as stack:
+        if options.trxl_ppo is not None:
+            pairings.append(trxl_agent(options.trxl_ppo, options.threads, stack))
         if options.popjaxrl is not None:
             peer = [options.popjaxrl_python, str(options.popjaxrl)]
             pairings.append(jax_agent(peer, options.threads, stack))

@@ -1,8 +1,6 @@
 """Beside an agent that JAX compiles as a whole, environment and all: popjaxrl's PPO-GRU on RepeatPrevious."""
 
 import json
-import os
-import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ from typing import Any
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import get_flattened_obs_dim
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from timing.answering import answering
 from timing.pairings import Pairing, Work
 from torch import Tensor, nn
 
@@ -92,26 +91,4 @@ def their_agent(peer: list[str], threads: int, stack: ExitStack) -> Work:
     script = Path(__file__).with_name("popjaxrl.py")
     command = [python, str(script), checkout, json.dumps(settings)]
     one_thread = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"}
-    environment = os.environ | ({} if threads > 1 else one_thread)
-    process = stack.enter_context(
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
-    )
-    assert process.stdin is not None
-    stack.callback(process.stdin.close)  # which ends it
-
-    def answer() -> str:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        if not line:
-            raise SystemExit(f"popjaxrl ended with exit code {process.wait()}; its reason stands above")
-        return line
-
-    answer()
-
-    def theirs() -> float:
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
-        return float(answer())
-
-    return theirs
+    return answering("popjaxrl", command, stack, {} if threads > 1 else one_thread)
