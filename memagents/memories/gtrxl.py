@@ -56,24 +56,31 @@ class GTrXL(TransformerXL):
                 nn.init.constant_(gate.bias, gate_bias)
 
     def _layer(self, hidden_size: int, num_heads: int) -> nn.Module:
-        return GTrXLLayer(hidden_size, num_heads)
+        return GTrXLLayer(hidden_size, num_heads, self.window)
 
 
 class GTrXLLayer(nn.Module):
     """Relative attention and a feed-forward network, each let in by a gate."""
 
-    def __init__(self, hidden_size: int, num_heads: int) -> None:
+    def __init__(self, hidden_size: int, num_heads: int, window: int) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(hidden_size)
-        self.attention = RelativeAttention(hidden_size, num_heads)
+        self.attention = RelativeAttention(hidden_size, num_heads, window)
         self.attention_gate = Gate(hidden_size)
         self.feedforward_norm = nn.LayerNorm(hidden_size)
         self.feedforward = feedforward(hidden_size)
         self.feedforward_gate = Gate(hidden_size)
 
     def forward(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B T H"]:
-        x = context[:, -readable.shape[1] :]
-        x = self.attention_gate(x, torch.relu(self.attention(self.attention_norm(context), readable)))
+        return self._after(context[:, -readable.shape[1] :], self.attention(self.attention_norm(context), readable))
+
+    def step(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B C"]) -> Float[Tensor, "B H"]:
+        """`forward` for the last entry of the context alone."""
+        return self._after(context[:, -1], self.attention.step(self.attention_norm(context), readable))
+
+    def _after(self, x: Float[Tensor, "*B H"], read: Float[Tensor, "*B H"]) -> Float[Tensor, "*B H"]:
+        """What comes of an entry and of what was read for it."""
+        x = self.attention_gate(x, torch.relu(read))
         out: Tensor = self.feedforward_gate(x, torch.relu(self.feedforward(self.feedforward_norm(x))))
         return out
 
@@ -92,7 +99,7 @@ class Gate(nn.Module):
         self.from_reset_stream = linear(hidden_size, hidden_size, bias=False)
         self.bias = nn.Parameter(torch.zeros(hidden_size))
 
-    def forward(self, x: Float[Tensor, "B T H"], y: Float[Tensor, "B T H"]) -> Float[Tensor, "B T H"]:
+    def forward(self, x: Float[Tensor, "*B H"], y: Float[Tensor, "*B H"]) -> Float[Tensor, "*B H"]:
         branch_r, branch_z, branch_h = self.from_branch(y).chunk(3, -1)
         stream_r, stream_z = self.from_stream(x).chunk(2, -1)
         reset = torch.sigmoid(branch_r + stream_r)

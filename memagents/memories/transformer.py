@@ -4,7 +4,7 @@ Ashish Vaswani, Noam Shazeer, Niki Parmar, Jakob Uszkoreit, Llion Jones, Aidan N
 Polosukhin: Attention Is All You Need. NeurIPS 2017, arXiv:1706.03762, section 3.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -19,9 +19,10 @@ from memagents.ops.attention import (
     by_age,
     check_heads,
     content_scores,
+    content_scores_of_step,
     keep,
     merge_heads,
-    read_values,
+    read_values_of_step,
     sinusoid,
     split_heads,
     visible,
@@ -79,8 +80,13 @@ class Transformer(Memory[TransformerState]):
         return TransformerState(inputs, torch.zeros(batch_size, dtype=torch.int64, device=inputs.device))
 
     def step(self, x: Float[Tensor, "B D"], state: TransformerState) -> tuple[Float[Tensor, "B H"], TransformerState]:
-        outputs, state, _ = self._unroll(x[:, None], state.time[:, None], state)
-        return outputs[:, 0], state
+        readable = visible(state.time[:, None], self.window)[:, 0]
+        x, contexts, layers = self._enter(x, state.time), [], cast(Any, self.layers)
+        for layer, memory in zip(layers, state.inputs.unbind(1), strict=True):
+            contexts.append(torch.cat([memory, x[:, None]], 1))
+            x = layer.step(contexts[-1], readable)
+        kept = torch.stack([context[:, 1:] for context in contexts], 1)
+        return self.last(x), TransformerState(kept, state.time + 1)
 
     def forward(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: TransformerState
@@ -143,33 +149,32 @@ class TransformerLayer(nn.Module):
         self.feedforward = feedforward(hidden_size)
 
     def forward(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B T H"]:
-        x = context[:, -readable.shape[1] :]
-        x = x + self.output(merge_heads(self._read(self.attention_norm(context), readable)))
+        length, known = readable.shape[1], self.attention_norm(context)
+        keys, values = (split_heads(each, self.num_heads) for each in self.keys_values(known).chunk(2, -1))
+        read = attend(split_heads(self.queries(known[:, -length:]), self.num_heads), keys, values, readable)
+        return self._after(context[:, -length:], merge_heads(read))
+
+    def step(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B C"]) -> Float[Tensor, "B H"]:
+        """`forward` for the last entry of the context alone."""
+        known = self.attention_norm(context)
+        to_keys, to_values = self.keys_values.weight.chunk(2)
+        queries = self.queries(known[:, -1]).unflatten(1, (self.num_heads, -1))
+        scores = content_scores_of_step(queries * queries.shape[-1] ** -0.5, known, to_keys)
+        weights = attention_weights(scores, readable[:, None])
+        return self._after(context[:, -1], read_values_of_step(weights, known, to_values))
+
+    def _after(self, x: Float[Tensor, "*B H"], read: Float[Tensor, "*B H"]) -> Float[Tensor, "*B H"]:
+        """What comes of an entry and of what the heads have read for it."""
+        x = x + self.output(read)
         out: Tensor = x + self.feedforward(self.feedforward_norm(x))
         return out
 
     def weights(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B K T C"]:
-        """What each head reads."""
-        return self._weights(self.attention_norm(context), readable)
-
-    def _read(self, context: Tensor, readable: Tensor) -> Tensor:
-        """What the heads take from the context, which is normalised, `[B, K, T, E]`."""
-        if readable.shape[1] == 1:
-            return read_values(self._weights(context, readable), context, self.keys_values.weight.chunk(2)[1])
-        keys, values = self.keys_values(context).chunk(2, -1)
-        keys, values = split_heads(keys, self.num_heads), split_heads(values, self.num_heads)
-        return attend(self._queries(context, readable.shape[1]), keys, values, readable)
-
-    def _weights(self, context: Tensor, readable: Tensor) -> Tensor:
-        """How much each head takes of every entry, as `attend` computes it inside."""
-        queries = self._queries(context, readable.shape[1])
-        queries = queries * queries.shape[-1] ** -0.5
-        scores = content_scores(queries, context, self.keys_values.weight.chunk(2)[0])
+        """What each head reads, as `attend` computes it inside."""
+        known = self.attention_norm(context)
+        queries = split_heads(self.queries(known[:, -readable.shape[1] :]), self.num_heads)
+        scores = content_scores(queries * queries.shape[-1] ** -0.5, known, self.keys_values.weight.chunk(2)[0])
         return attention_weights(scores, readable[:, None])
-
-    def _queries(self, context: Tensor, length: int) -> Tensor:
-        """Of the last entries, by head."""
-        return split_heads(self.queries(context[:, -length:]), self.num_heads)
 
 
 def feedforward(hidden_size: int) -> nn.Sequential:

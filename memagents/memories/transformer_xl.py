@@ -14,8 +14,10 @@ from memagents.ops.attention import (
     attention_weights,
     by_context,
     content_scores,
+    content_scores_of_step,
     merge_heads,
     read_values,
+    read_values_of_step,
     shared_scores,
     sinusoid,
     split_heads,
@@ -51,7 +53,7 @@ class TransformerXL(Transformer):
         return x
 
     def _layer(self, hidden_size: int, num_heads: int) -> nn.Module:
-        return TransformerXLLayer(hidden_size, num_heads)
+        return TransformerXLLayer(hidden_size, num_heads, self.window)
 
     def _last(self, hidden_size: int) -> nn.Module:
         return nn.Identity()
@@ -60,16 +62,23 @@ class TransformerXL(Transformer):
 class TransformerXLLayer(nn.Module):
     """Relative attention and a feed-forward network, each followed by LayerNorm."""
 
-    def __init__(self, hidden_size: int, num_heads: int) -> None:
+    def __init__(self, hidden_size: int, num_heads: int, window: int) -> None:
         super().__init__()
-        self.attention = RelativeAttention(hidden_size, num_heads)
+        self.attention = RelativeAttention(hidden_size, num_heads, window)
         self.attention_norm = nn.LayerNorm(hidden_size)
         self.feedforward = feedforward(hidden_size)
         self.feedforward_norm = nn.LayerNorm(hidden_size)
 
     def forward(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B T H"]:
-        x = context[:, -readable.shape[1] :]
-        x = self.attention_norm(x + self.attention(context, readable))
+        return self._after(context[:, -readable.shape[1] :], self.attention(context, readable))
+
+    def step(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B C"]) -> Float[Tensor, "B H"]:
+        """`forward` for the last entry of the context alone."""
+        return self._after(context[:, -1], self.attention.step(context, readable))
+
+    def _after(self, x: Float[Tensor, "*B H"], read: Float[Tensor, "*B H"]) -> Float[Tensor, "*B H"]:
+        """What comes of an entry and of what was read for it."""
+        x = self.attention_norm(x + read)
         out: Tensor = self.feedforward_norm(x + self.feedforward(x))
         return out
 
@@ -81,7 +90,7 @@ class TransformerXLLayer(nn.Module):
 class RelativeAttention(nn.Module):
     """Attention that scores what is read by its content and by how long ago it was (section 3.3)."""
 
-    def __init__(self, hidden_size: int, num_heads: int) -> None:
+    def __init__(self, hidden_size: int, num_heads: int, window: int) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.queries = linear(hidden_size, hidden_size, bias=False)
@@ -90,21 +99,38 @@ class RelativeAttention(nn.Module):
         self.content_bias = nn.Parameter(torch.zeros(num_heads, 1, hidden_size // num_heads))
         self.position_bias = nn.Parameter(torch.zeros(num_heads, 1, hidden_size // num_heads))
         self.output = linear(hidden_size, hidden_size, bias=False)
+        self.ages = sinusoid(torch.arange(window, -1, -1), hidden_size, torch.float64).numpy()
 
     def forward(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B T H"]:
         _, to_values = self.keys_values.weight.chunk(2)
         out: Tensor = self.output(merge_heads(read_values(self.weights(context, readable), context, to_values)))
         return out
 
+    def step(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B C"]) -> Float[Tensor, "B H"]:
+        """`forward` for the last entry of the context alone."""
+        to_keys, to_values = self.keys_values.weight.chunk(2)
+        by_content, by_position = self._asking(self.queries(context[:, -1]).unflatten(1, (self.num_heads, 1, -1)))
+        scores = content_scores_of_step(by_content.squeeze(2), context, to_keys)
+        position = by_position.squeeze(2).transpose(0, 1) @ self._age_keys(context).mT
+        weights = attention_weights(scores + position.transpose(0, 1), readable[:, None])
+        out: Tensor = self.output(read_values_of_step(weights, context, to_values))
+        return out
+
     def weights(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B K T C"]:
         """What each head reads."""
-        length, hidden_size = readable.shape[1], context.shape[-1]
-        age = torch.arange(context.shape[1] - length, -1, -1, device=context.device)
-        position_keys = self.position_keys(sinusoid(age, hidden_size, context.dtype))[None]
-        queries = split_heads(self.queries(context[:, -length:]), self.num_heads)
-        scale = queries.shape[-1] ** -0.5
+        length = readable.shape[1]
         to_keys, _ = self.keys_values.weight.chunk(2)
-        # Scores are the largest array of all: what can be done to the queries is not done to them.
-        scores = content_scores(scale * (queries + self.content_bias), context, to_keys)
-        position = shared_scores(scale * (queries + self.position_bias), split_heads(position_keys, self.num_heads)[0])
+        by_content, by_position = self._asking(split_heads(self.queries(context[:, -length:]), self.num_heads))
+        scores = content_scores(by_content, context, to_keys)
+        position = shared_scores(by_position, self._age_keys(context))
         return attention_weights(scores.add_(by_context(position, length)), readable[:, None])
+
+    def _asking(self, queries: Float[Tensor, "B K T E"]) -> tuple[Float[Tensor, "B K T E"], Float[Tensor, "B K T E"]]:
+        """(q + u) / √E and (q + v) / √E: scores are the largest array of all, so it is not they that are divided."""
+        scale = queries.shape[-1] ** -0.5
+        return scale * (queries + self.content_bias), scale * (queries + self.position_bias)
+
+    def _age_keys(self, like: Tensor) -> Float[Tensor, "K R E"]:
+        """W_kR R of each age, the window's oldest first."""
+        ages = torch.as_tensor(self.ages, dtype=like.dtype, device=like.device)
+        return split_heads(self.position_keys(ages)[None], self.num_heads)[0]

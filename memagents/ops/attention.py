@@ -108,15 +108,19 @@ def attend(
 def content_scores(
     queries: Float[Tensor, "B K T E"], context: Float[Tensor, "B C H"], to_keys: Float[Tensor, "KE H"]
 ) -> Float[Tensor, "B K T C"]:
-    """q·k, where the keys are W x of the context x.
+    """q·k, where the keys are W x of the context x."""
+    return queries @ split_heads(F.linear(context, to_keys), queries.shape[1]).mT
 
-    A single step asks the context itself, for q·(W x) = (Wᵀ q)·x: making keys of a whole window is most of the work.
+
+def content_scores_of_step(
+    queries: Float[Tensor, "B K E"], context: Float[Tensor, "B C H"], to_keys: Float[Tensor, "KE H"]
+) -> Float[Tensor, "B K C"]:
+    """`content_scores` of a single step.
+
+    It asks the context itself, for q·(W x) = (Wᵀ q)·x: making keys of a whole window is most of the work.
     """
-    num_heads = queries.shape[1]
-    if queries.shape[2] == 1:
-        asked = queries.squeeze(2).transpose(0, 1) @ to_keys.view(num_heads, -1, to_keys.shape[1])
-        return (asked.transpose(0, 1) @ context.mT)[:, :, None]
-    return queries @ split_heads(F.linear(context, to_keys), num_heads).mT
+    asked = queries.transpose(0, 1) @ to_keys.view(queries.shape[1], -1, to_keys.shape[1])
+    return asked.transpose(0, 1) @ context.mT
 
 
 def shared_scores(queries: Float[Tensor, "B K T E"], keys: Float[Tensor, "K R E"]) -> Float[Tensor, "B K T R"]:
@@ -128,13 +132,17 @@ def shared_scores(queries: Float[Tensor, "B K T E"], keys: Float[Tensor, "K R E"
 def read_values(
     weights: Float[Tensor, "B K T C"], context: Float[Tensor, "B C H"], to_values: Float[Tensor, "KV H"]
 ) -> Float[Tensor, "B K T V"]:
-    """Σ w v, where the values are W x of the context x. A single step sums up the context first: W (Σ w x)."""
-    num_heads = weights.shape[1]
-    if weights.shape[2] == 1:
-        read = (weights.squeeze(2) @ context).transpose(0, 1)
-        values = read @ to_values.view(num_heads, -1, to_values.shape[1]).mT
-        return values.transpose(0, 1)[:, :, None]
-    return weights @ split_heads(F.linear(context, to_values), num_heads)
+    """Σ w v, where the values are W x of the context x."""
+    return weights @ split_heads(F.linear(context, to_values), weights.shape[1])
+
+
+def read_values_of_step(
+    weights: Float[Tensor, "B K C"], context: Float[Tensor, "B C H"], to_values: Float[Tensor, "KV H"]
+) -> Float[Tensor, "B KV"]:
+    """`read_values` of a single step, the heads side by side. It sums up the context first: W (Σ w x)."""
+    read = (weights @ context).transpose(0, 1)
+    values = read @ to_values.view(weights.shape[1], -1, to_values.shape[1]).mT
+    return values.transpose(0, 1).flatten(1)
 
 
 def ask(
@@ -158,7 +166,7 @@ def answer(
     return weights @ F.linear(context, to_values)
 
 
-def attention_weights(scores: Float[Tensor, "... T C"], readable: Bool[Tensor, "... T C"]) -> Float[Tensor, "... T C"]:
+def attention_weights(scores: Float[Tensor, "... T C"], readable: Bool[Tensor, "... #T C"]) -> Float[Tensor, "... T C"]:
     """Softmax of the scores over what can be read; exactly zero elsewhere."""
     return scores.masked_fill(~readable, -torch.inf).softmax(-1)
 

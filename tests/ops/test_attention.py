@@ -18,10 +18,12 @@ from memagents.ops.attention import (
     by_context,
     check_heads,
     content_scores,
+    content_scores_of_step,
     keep,
     merge_heads,
     past,
     read_values,
+    read_values_of_step,
     shared_scores,
     sinusoid,
     split_heads,
@@ -135,12 +137,24 @@ def test_asking_the_context_equals_asking_keys_and_values_made_of_it(length):
             torch.testing.assert_close(read[b, k], weights[b, k] @ values)
 
 
+def test_a_single_step_that_asks_the_context_itself_comes_to_the_same():
+    num_heads, size, width, columns = 2, 3, 5, 7
+    queries = torch.randn(B, num_heads, 1, size, dtype=torch.float64)
+    context = torch.randn(B, columns, width, dtype=torch.float64)
+    to_keys, to_values = torch.randn(2, num_heads * size, width, dtype=torch.float64)
+    weights = torch.rand(B, num_heads, 1, columns, dtype=torch.float64)
+    scores = content_scores_of_step(queries.squeeze(2), context, to_keys)
+    torch.testing.assert_close(scores, content_scores(queries, context, to_keys).squeeze(2))
+    read = read_values_of_step(weights.squeeze(2), context, to_values)
+    torch.testing.assert_close(read, merge_heads(read_values(weights, context, to_values)).squeeze(1))
+
+
 def test_the_work_of_a_single_step_is_not_that_of_making_keys_and_values():
     num_heads, size, width, columns = 4, 8, 32, 65
     context, to_keys = torch.randn(B, columns, width), torch.randn(num_heads * size, width)
     with FlopCounterMode(display=False) as counter:
-        scores = content_scores(torch.randn(B, num_heads, 1, size), context, to_keys)
-        read_values(scores, context, to_keys)
+        scores = content_scores_of_step(torch.randn(B, num_heads, size), context, to_keys)
+        read_values_of_step(scores, context, to_keys)
     keys_and_values = 2 * 2 * B * columns * width * num_heads * size
     assert counter.get_total_flops() < keys_and_values / 3
 
