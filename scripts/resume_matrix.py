@@ -35,7 +35,7 @@ from memagents.runs.provenance import source_state
 from memagents.runs.results import RunResult
 from memagents.runs.training import train
 
-KILLS, ATTEMPTS = 3, 5
+KILLS, ATTEMPTS = 3, 12
 source = cache(source_state)
 ROLLOUT = 16
 EVERY = 2 * ROLLOUT
