@@ -1,6 +1,7 @@
 """The DNC's temporal links for one row of a batch: writing them, and following them.
 
-The equations are in `memories/dnc.py`. Axes: N slots, R heads that read, which share a look at each row of links.
+The equations are in `memories/dnc.py`. Axes: N slots, R heads that read. Links are looked at two rows at a time, i and
+k, so that each number of a head serves both. If their number is odd, the last stands beside itself, and counts once.
 """
 
 from jaxtyping import Float
@@ -61,14 +62,19 @@ def follow(
     reading: Float[Array, "R N"],
 ) -> None:
     """Adds the ways back and forward along the links."""
-    for i in range(len(links)):
-        linked = links[i]
+    zero, one, last = links.dtype.type(0), links.dtype.type(1), len(links) - 1
+    for i in range(0, len(links), 2):
+        k, paired = min(i + 1, last), one if i < last else zero
+        links_i, links_k = links[i], links[k]
         for r in range(len(reading)):
-            was, weights = previous[r], reading[r]
-            back = modes[r, 0] * was[i]
-            weights[i] += modes[r, 2] * dot(linked, was)
-            for j in range(len(linked)):
-                weights[j] += back * linked[j]
+            was, weights, onward_i, onward_k = previous[r], reading[r], zero, zero
+            back_i, back_k = modes[r, 0] * was[i], modes[r, 0] * was[k] * paired
+            for j in range(len(links)):
+                onward_i += links_i[j] * was[j]
+                onward_k += links_k[j] * was[j]
+                weights[j] += back_i * links_i[j] + back_k * links_k[j]
+            weights[i] += modes[r, 2] * onward_i
+            weights[k] += modes[r, 2] * onward_k * paired
 
 
 @compiled
@@ -83,15 +89,25 @@ def follow_backward(
 ) -> None:
     """Writes the gradients of two modes, and adds to those of links and weights before."""
     d_modes[:] = 0
-    for i in range(len(links)):
-        linked, d_linked = links[i], d_links[i]
+    zero, one, last = links.dtype.type(0), links.dtype.type(1), len(links) - 1
+    for i in range(0, len(links), 2):
+        k, paired = min(i + 1, last), one if i < last else zero
+        links_i, links_k, d_links_i, d_links_k = links[i], links[k], d_links[i], d_links[k]
         for r in range(len(previous)):
             was, d_weights, d_was = previous[r], d_reading[r], d_previous[r]
-            back, onward = dot(linked, d_weights), dot(linked, was)
-            d_modes[r, 0] += was[i] * back
-            d_modes[r, 2] += d_weights[i] * onward
-            d_was[i] += modes[r, 0] * back
-            told_back, told_onward = modes[r, 0] * was[i], modes[r, 2] * d_weights[i]
-            for j in range(len(linked)):
-                d_was[j] += told_onward * linked[j]
-                d_linked[j] += told_back * d_weights[j] + told_onward * was[j]
+            was_k, d_weights_k = was[k] * paired, d_weights[k] * paired
+            back_i, back_k, onward_i, onward_k = zero, zero, zero, zero
+            told_back_i, told_back_k = modes[r, 0] * was[i], modes[r, 0] * was_k
+            told_onward_i, told_onward_k = modes[r, 2] * d_weights[i], modes[r, 2] * d_weights_k
+            for j in range(len(links)):
+                back_i += links_i[j] * d_weights[j]
+                back_k += links_k[j] * d_weights[j]
+                onward_i += links_i[j] * was[j]
+                onward_k += links_k[j] * was[j]
+                d_was[j] += told_onward_i * links_i[j] + told_onward_k * links_k[j]
+                d_links_i[j] += told_back_i * d_weights[j] + told_onward_i * was[j]
+                d_links_k[j] += told_back_k * d_weights[j] + told_onward_k * was[j]
+            d_modes[r, 0] += was[i] * back_i + was_k * back_k
+            d_modes[r, 2] += d_weights[i] * onward_i + d_weights_k * onward_k
+            d_was[i] += modes[r, 0] * back_i
+            d_was[k] += modes[r, 0] * back_k * paired
