@@ -56,16 +56,16 @@ class GTrXL(TransformerXL):
                 nn.init.constant_(gate.bias, gate_bias)
 
     def _layer(self, hidden_size: int, num_heads: int) -> nn.Module:
-        return GTrXLLayer(hidden_size, num_heads, self.window)
+        return GTrXLLayer(hidden_size, num_heads)
 
 
 class GTrXLLayer(nn.Module):
     """Relative attention and a feed-forward network, each let in by a gate."""
 
-    def __init__(self, hidden_size: int, num_heads: int, window: int) -> None:
+    def __init__(self, hidden_size: int, num_heads: int) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(hidden_size)
-        self.attention = RelativeAttention(hidden_size, num_heads, window)
+        self.attention = RelativeAttention(hidden_size, num_heads)
         self.attention_gate = Gate(hidden_size)
         self.feedforward_norm = nn.LayerNorm(hidden_size)
         self.feedforward = feedforward(hidden_size)

@@ -53,7 +53,7 @@ class TransformerXL(Transformer):
         return x
 
     def _layer(self, hidden_size: int, num_heads: int) -> nn.Module:
-        return TransformerXLLayer(hidden_size, num_heads, self.window)
+        return TransformerXLLayer(hidden_size, num_heads)
 
     def _last(self, hidden_size: int) -> nn.Module:
         return nn.Identity()
@@ -62,9 +62,9 @@ class TransformerXL(Transformer):
 class TransformerXLLayer(nn.Module):
     """Relative attention and a feed-forward network, each followed by LayerNorm."""
 
-    def __init__(self, hidden_size: int, num_heads: int, window: int) -> None:
+    def __init__(self, hidden_size: int, num_heads: int) -> None:
         super().__init__()
-        self.attention = RelativeAttention(hidden_size, num_heads, window)
+        self.attention = RelativeAttention(hidden_size, num_heads)
         self.attention_norm = nn.LayerNorm(hidden_size)
         self.feedforward = feedforward(hidden_size)
         self.feedforward_norm = nn.LayerNorm(hidden_size)
@@ -90,7 +90,7 @@ class TransformerXLLayer(nn.Module):
 class RelativeAttention(nn.Module):
     """Attention that scores what is read by its content and by how long ago it was (section 3.3)."""
 
-    def __init__(self, hidden_size: int, num_heads: int, window: int) -> None:
+    def __init__(self, hidden_size: int, num_heads: int) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.queries = linear(hidden_size, hidden_size, bias=False)
@@ -99,7 +99,6 @@ class RelativeAttention(nn.Module):
         self.content_bias = nn.Parameter(torch.zeros(num_heads, 1, hidden_size // num_heads))
         self.position_bias = nn.Parameter(torch.zeros(num_heads, 1, hidden_size // num_heads))
         self.output = linear(hidden_size, hidden_size, bias=False)
-        self.ages = sinusoid(torch.arange(window, -1, -1), hidden_size, torch.float64).numpy()
 
     def forward(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B T H"]:
         _, to_values = self.keys_values.weight.chunk(2)
@@ -111,7 +110,7 @@ class RelativeAttention(nn.Module):
         to_keys, to_values = self.keys_values.weight.chunk(2)
         by_content, by_position = self._asking(self.queries(context[:, -1]).unflatten(1, (self.num_heads, 1, -1)))
         scores = content_scores_of_step(by_content.squeeze(2), context, to_keys)
-        position = by_position.squeeze(2).transpose(0, 1) @ self._age_keys(context).mT
+        position = by_position.squeeze(2).transpose(0, 1) @ self._age_keys(context, 1).mT
         weights = attention_weights(scores + position.transpose(0, 1), readable[:, None])
         out: Tensor = self.output(read_values_of_step(weights, context, to_values))
         return out
@@ -122,7 +121,7 @@ class RelativeAttention(nn.Module):
         to_keys, _ = self.keys_values.weight.chunk(2)
         by_content, by_position = self._asking(split_heads(self.queries(context[:, -length:]), self.num_heads))
         scores = content_scores(by_content, context, to_keys)
-        position = shared_scores(by_position, self._age_keys(context))
+        position = shared_scores(by_position, self._age_keys(context, length))
         return attention_weights(scores.add_(by_context(position, length)), readable[:, None])
 
     def _asking(self, queries: Float[Tensor, "B K T E"]) -> tuple[Float[Tensor, "B K T E"], Float[Tensor, "B K T E"]]:
@@ -130,7 +129,8 @@ class RelativeAttention(nn.Module):
         scale = queries.shape[-1] ** -0.5
         return scale * (queries + self.content_bias), scale * (queries + self.position_bias)
 
-    def _age_keys(self, like: Tensor) -> Float[Tensor, "K R E"]:
-        """W_kR R of each age, the window's oldest first."""
-        ages = torch.as_tensor(self.ages, dtype=like.dtype, device=like.device)
-        return split_heads(self.position_keys(ages)[None], self.num_heads)[0]
+    def _age_keys(self, context: Float[Tensor, "B C H"], length: int) -> Float[Tensor, "K R E"]:
+        """W_kR R of each age that a step can reach, the oldest first."""
+        age = torch.arange(context.shape[1] - length, -1, -1, device=context.device)
+        position_keys = self.position_keys(sinusoid(age, context.shape[2], context.dtype))
+        return split_heads(position_keys[None], self.num_heads)[0]
