@@ -23,19 +23,16 @@ from typing import Any
 
 import torch
 import tyro
-from gymnasium import spaces
 from pages import origin, origin_list, table
 from sb3_contrib import RecurrentPPO
-from timing.pairings import Pairing, Work, ratio, take_turns
+from timing.gated_transformers import gated_transformers
+from timing.pairings import Pairing, Work, differentiating, learning, ratio, take_turns
 from timing.popjaxrl_agent import jax_agent
 from timing.programs import ThroughputConfig, batched_env, popgym_env
 from timing.ratios import Spread
-from timing.trxl_ppo_agent import trxl_agent
-from torch import Tensor, nn
+from torch import Tensor
 
 from memagents import MemoryPPO, make_memory
-from memagents.agents.policies import MemoryActorCriticPolicy
-from memagents.agents.sequences import Sequences
 from memagents.memories import Memory
 
 PAGE = """\
@@ -65,9 +62,6 @@ EXTERNAL: dict[str, dict[str, int]] = {
     "mann": {"memory_size": 64, "word_size": 32, "num_reads": 4},
 }
 
-WORKERS, STEPS, BLOCKS, EMBEDDING, WINDOW, MINIBATCHES, VECTOR, ACTIONS = 16, 128, 4, 64, 32, 4, 8, 4
-"""Of the gated transformers: environments, steps, blocks, their size, what they look back, and the rest."""
-
 
 @dataclass(frozen=True)
 class Options:
@@ -90,16 +84,6 @@ class Options:
 
     folder: Path = Path("results/throughput")
     """Where the page goes."""
-
-
-def differentiating(module: nn.Module, outputs: Callable[[], Tensor]) -> Work:
-    """A forward and a backward pass."""
-
-    def work() -> None:
-        module.zero_grad()
-        outputs().square().mean().backward()  # type: ignore[no-untyped-call]
-
-    return work
 
 
 def unrolled(memory: Memory[Any], unroll: Callable[..., Any], inputs: Tensor) -> Work:
@@ -144,79 +128,11 @@ def defaults_of_recurrent_ppo() -> Iterator[Pairing]:
     own = {"memory": "lstm", "memory_kwargs": {"hidden_size": 256}, "critic_memory": "separate"}
     shared = {"n_steps": 128, "batch_size": 128, "n_epochs": 10, "normalize_advantage": True, "device": "cpu"}
 
-    def learning(model: Any) -> Work:
-        def work() -> None:
-            model.learn(8 * 128, reset_num_timesteps=False)
-
-        return work
-
-    ours = learning(MemoryPPO("MlpPolicy", batched_env(config), **shared, **own))
+    ours = learning(MemoryPPO("MlpPolicy", batched_env(config), **shared, **own), 8 * 128)
     note = "RepeatPrevious, end to end: 8 environments x 128 steps, batch 128, 10 epochs, two LSTMs of 256"
     for env, name in ((popgym_env, "POPGym's environment"), (batched_env, "ours")):
-        theirs = learning(RecurrentPPO("MlpLstmPolicy", env(config), **shared))
+        theirs = learning(RecurrentPPO("MlpLstmPolicy", env(config), **shared), 8 * 128)
         yield Pairing("all defaults of RecurrentPPO, lstm", f"RecurrentPPO in {name}", 5, ours, theirs, note)
-
-
-def gated_transformers(checkout: Path) -> Iterator[Pairing]:
-    """One epoch of a rollout, with the model of TrXL-PPO and the minibatches its trainer makes, beside our GTrXL."""
-    note = (
-        f"{WORKERS} environments x {STEPS} steps in {MINIBATCHES} minibatches, {BLOCKS} blocks of {EMBEDDING}, window "
-        f"{WINDOW}: the model's forward and backward pass alone, without PPO's loss, optimizer and trainer. Their "
-        "minibatches are of single steps, each with a window of its own; gradients do not flow into it"
-    )
-    ours, theirs = our_epoch(), their_epoch(checkout)
-    yield Pairing("gtrxl, one epoch", "TrXL-PPO (MarcoMeter)", 10, ours, theirs, note)
-
-
-def epoch_of(minibatch: Work) -> Work:
-    """As many minibatches as an epoch has."""
-
-    def work() -> None:
-        for _ in range(MINIBATCHES):
-            minibatch()
-
-    return work
-
-
-def our_epoch() -> Work:
-    observations, actions = spaces.Box(-1, 1, (VECTOR,)), spaces.Discrete(ACTIONS)
-    options = {"hidden_size": EMBEDDING, "num_layers": BLOCKS, "num_heads": 1, "window": WINDOW}
-    policy = MemoryActorCriticPolicy(observations, actions, lambda _: 3e-4, memory="gtrxl", memory_kwargs=options)
-    rows = WORKERS // MINIBATCHES
-    flat = torch.randn(STEPS * rows, VECTOR)
-    chosen, starts = torch.randint(ACTIONS, (STEPS * rows,)), torch.rand(STEPS, rows) < 0.01
-
-    def outputs() -> Tensor:
-        state = policy.initial_state(rows)
-        values, log_prob, _ = policy.evaluate_actions(Sequences(flat, starts, state), chosen)
-        return values.flatten() + log_prob
-
-    return epoch_of(differentiating(policy, outputs))
-
-
-def their_epoch(checkout: Path) -> Work:
-    sys.path.insert(0, str(checkout))
-    # Theirs reads environments too, which want packages of their own.
-    helpers = types.ModuleType("utils")
-    helpers.Module = nn.Module  # type: ignore[attr-defined]
-    sys.modules["utils"] = helpers
-    settings = {"num_blocks": BLOCKS, "embed_dim": EMBEDDING, "num_heads": 1, "memory_length": WINDOW}
-    settings |= {"positional_encoding": "relative", "layer_norm": "pre", "gtrxl": True, "gtrxl_bias": 0.0}
-    config = {"hidden_layer_size": 64, "transformer": settings}
-    model = importlib.import_module("model").ActorCriticModel(config, spaces.Box(-1, 1, (VECTOR,)), (ACTIONS,), STEPS)
-    samples = WORKERS * STEPS // MINIBATCHES
-    flat, chosen = torch.randn(samples, VECTOR), torch.randint(ACTIONS, (samples,))
-    episodes = torch.randn(samples, STEPS, BLOCKS, EMBEDDING)
-    window = torch.randint(STEPS - WINDOW, (samples, 1)) + torch.arange(WINDOW)
-    mask = torch.ones(samples, WINDOW, dtype=torch.bool)
-
-    def outputs() -> Tensor:
-        held = episodes.gather(1, window[..., None, None].expand(-1, -1, BLOCKS, EMBEDDING))
-        branches, values, _ = model(flat, held, mask, window)
-        log_prob: Tensor = branches[0].log_prob(chosen)
-        return values + log_prob
-
-    return epoch_of(differentiating(model, outputs))
 
 
 def main() -> None:
@@ -225,11 +141,9 @@ def main() -> None:
     torch.manual_seed(0)
     load_before = os.getloadavg()[0]
     pairings = [*external_memories(), *defaults_of_recurrent_ppo()]
-    if options.trxl_ppo is not None:
-        pairings += gated_transformers(options.trxl_ppo)
     with ExitStack() as stack:
         if options.trxl_ppo is not None:
-            pairings.append(trxl_agent(options.trxl_ppo, options.threads, stack))
+            pairings += gated_transformers(options.trxl_ppo, options.threads, stack)
         if options.popjaxrl is not None:
             peer = [options.popjaxrl_python, str(options.popjaxrl)]
             pairings.append(jax_agent(peer, options.threads, stack))

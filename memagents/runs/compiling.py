@@ -10,17 +10,23 @@ from memagents.memories.registry import list_memories, make_memory
 
 
 def compile_kernels(dtype: torch.dtype) -> None:
-    """Trains every memory for a step, and acts for one. What is compiled already is read from the disk."""
+    """Trains every memory for two steps, each an episode, and acts for one. What is on the disk is read there."""
     for name in list_memories():
-        memory = make_memory(name, input_size=2).to(dtype)
-        inputs = torch.zeros(1, 1, 2, dtype=dtype, requires_grad=True)
-        outputs, state = memory(inputs, torch.zeros(1, 1, dtype=torch.bool), memory.initial_state(1))
+        memory = make_memory(name, input_size=3).to(dtype)
+        inputs = torch.zeros(2, 2, 3, dtype=dtype, requires_grad=True)
+        outputs, state = memory(inputs, torch.ones(2, 2, dtype=torch.bool), memory.initial_state(2))
         outputs.sum().backward()
         with torch.no_grad():
             memory.fast_step(inputs[0], state)
 
 
 def compile_in_processes(dtypes: Sequence[torch.dtype]) -> None:
-    """`compile_kernels` for each kind of numbers, all at the same time."""
+    """`compile_kernels` for each kind of numbers, all at the same time.
+
+    Raises:
+        ValueError: for none.
+    """
+    if not dtypes:
+        raise ValueError("no kinds of numbers to compile for: expected float32, float64 or both")
     with ProcessPoolExecutor(len(dtypes), get_context("spawn")) as processes:
         list(processes.map(compile_kernels, dtypes))

@@ -20,8 +20,8 @@ def answering(name: str, command: Sequence[str], stack: ExitStack, variables: Ma
     Raises:
         SystemExit: if it ends, at once or when it is asked.
     """
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    process = stack.enter_context(subprocess.Popen(command, text=True, env=os.environ | (variables or {}), **pipes))
+    pipe, environment = subprocess.PIPE, os.environ | (variables or {})
+    process = stack.enter_context(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment))
     assert process.stdin is not None
     stack.callback(process.stdin.close)  # which ends it
 

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from timing.ratios import Spread
+from torch import Tensor, nn
 
 Work = Callable[[], float | None]
 """Does something once; gives the seconds if they cannot be taken from outside."""
@@ -28,6 +30,25 @@ class Pairing:
     ours: Work
     theirs: Work
     note: str
+
+
+def differentiating(module: nn.Module, outputs: Callable[[], Tensor]) -> Work:
+    """A forward and a backward pass."""
+
+    def work() -> None:
+        module.zero_grad()
+        outputs().square().mean().backward()  # type: ignore[no-untyped-call]
+
+    return work
+
+
+def learning(model: OnPolicyAlgorithm, steps: int) -> Work:
+    """An agent that learns on for so many steps."""
+
+    def work() -> None:
+        model.learn(steps, reset_num_timesteps=False)
+
+    return work
 
 
 def seconds(work: Work) -> float:

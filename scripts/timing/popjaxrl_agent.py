@@ -9,7 +9,7 @@ from gymnasium import spaces
 from stable_baselines3.common.preprocessing import get_flattened_obs_dim
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from timing.answering import answering
-from timing.pairings import Pairing, Work
+from timing.pairings import Pairing, Work, learning
 from torch import Tensor, nn
 
 from memagents import MemoryPPO, make_vec_env
@@ -58,11 +58,7 @@ def jax_agent(peer: list[str], threads: int, stack: ExitStack) -> Pairing:
             "activation_fn": nn.LeakyReLU,
         },
     )
-    steps = ROLLOUTS * ENVS * STEPS
-
-    def ours() -> None:
-        model.learn(steps, reset_num_timesteps=False)
-
+    ours = learning(model, ROLLOUTS * ENVS * STEPS)
     note = (
         f"end to end, {ROLLOUTS} rollouts of {ENVS} environments x {STEPS} steps, {EPOCHS} epochs, {MINIBATCHES} "
         "minibatches; encoder 128-256, GRU of 256, two heads of 128-128. Theirs is compiled before the first round, "

@@ -23,24 +23,30 @@ print(digest.hexdigest())
 
 FURTHER = """
 import sys, torch
-from numba.core import event
+from numba.core.dispatcher import Dispatcher
 from memagents.memories import make_memory
 from memagents.runs.compiling import compile_kernels
 
+def kinds():
+    modules = [module for name, module in sys.modules.items() if name.startswith("memagents.kernels.")]
+    functions = {value for module in modules for value in vars(module).values() if isinstance(value, Dispatcher)}
+    return {(function.py_func.__qualname__, kind) for function in functions for kind in function.signatures}
+
 dtype = getattr(torch, sys.argv[1])
 compile_kernels(dtype)
+before = kinds()
+assert before
 settings = [(name, {"num_layers": 2}) for name in ("lstm", "gru", "rnn")]
 for controller in ("lstm", "feedforward"):
     settings += [(name, {"controller": controller}) for name in ("ntm", "dnc", "mann")]
-with event.install_recorder("numba:compile") as compilations:
-    for name, options in settings:
-        memory = make_memory(name, input_size=3, hidden_size=8, **options).to(dtype)
-        starts = torch.rand(12, 4) < 0.2
-        outputs, state = memory(torch.randn(12, 4, 3, dtype=dtype), starts, memory.initial_state(4))
-        outputs.sum().backward()
-        with torch.no_grad():
-            memory.fast_step(torch.randn(4, 3, dtype=dtype), state)
-print(*(compilation.data["dispatcher"].py_func for _, compilation in compilations.buffer))
+for name, options in settings:
+    memory = make_memory(name, input_size=3, hidden_size=8, **options).to(dtype)
+    starts = torch.rand(12, 4) < 0.2
+    outputs, state = memory(torch.randn(12, 4, 3, dtype=dtype), starts, memory.initial_state(4))
+    outputs.sum().backward()
+    with torch.no_grad():
+        memory.fast_step(torch.randn(4, 3, dtype=dtype), state)
+print(*sorted(kinds() - before, key=str))
 """
 
 
