@@ -1,9 +1,12 @@
 """A recurrent network over packed segments, by kernels.
 
-A step is one product and the cell's gates. Of each product a thread takes some columns, and of the gates some segments;
-after either it waits for the others. What gates hear is their hidden vector, then the input, then a one, whose weights
-are the biases: so there is one product for all, and one for the gradient of all weights. (Where a gate keeps apart what
-it is told and what it hears, it hears the hidden vector and a one, and is told of all inputs at once.)
+A step is one product and the cell's gates. A thread takes some segments all the way, and waits for nobody. Only where
+steps have few rows it takes some columns of each product, which is faster for several rows at a time (`tiles`), then
+the gates of some segments, and after either waits for the others.
+
+What gates hear is their hidden vector, then the input, then a one, whose weights are the biases: so there is one
+product for all, and one for the gradient of all weights. (Where a gate keeps apart what it is told and what it hears,
+it hears the hidden vector and a one, and is told of all inputs at once.)
 
 Axes: P places of the packed layout (`ops/packed.py`), N segments, T steps, D features of an input, H of the hidden
 vector, K of what is heard, C of the cell (H in an LSTM, else none), G gates.
@@ -21,14 +24,15 @@ from torch.autograd.function import once_differentiable
 from memagents.kernels import cells
 from memagents.kernels.compilation import compiled
 from memagents.kernels.parts import Array, add, put
-from memagents.kernels.products import can_multiply, multiply, set_threads
+from memagents.kernels.products import in_panels, multiply, share_of_columns
 from memagents.kernels.threads import OPENMP, all_threads, in_team, share, this_thread, wait
-from memagents.kernels.unroll import can_work_with
+from memagents.kernels.tiles import ROWS
+from memagents.kernels.unroll import arrays, can_work_with
 
 
 def can_unroll(inputs: Tensor) -> bool:
     """Whether `unroll_cell` can."""
-    return can_multiply and OPENMP is not None and can_work_with(inputs)
+    return OPENMP is not None and can_work_with(inputs)
 
 
 def unroll_cell(
@@ -49,23 +53,42 @@ def unroll_cell(
 
 
 @compiled
-def cell_of(
-    t: int, top: int, bottom: int, begins: int, begin_cell: Float[Array, "N C"], cell: Float[Array, "P C"], sizes: Array
-) -> Float[Array, "M C"]:
-    """The cells of some segments before a step, of which the first stands in row `begins`."""
-    before = begins - sizes[t - 1] if t > 0 else 0
-    cells_before: Array = begin_cell[top:bottom] if t == 0 else cell[before + top : before + bottom]
+def division(sizes: Int[Array, " T"]) -> tuple[int, int, int, int]:
+    """Which segments are this thread's, from the first to that which is not any more; and with whom it shares them: as
+    which of how many threads.
+
+    It has them to itself, about as many places as each of the others; but where steps have too few rows for that, all
+    segments are everybody's.
+    """
+    thread, team, number, all_places = this_thread(), all_threads(), sizes[0], sizes.sum()
+    if all_places < ROWS * team * len(sizes):
+        return 0, number, thread, team
+    first, stop, places, steps = 0, 0, 0, len(sizes)
+    for n in range(number):
+        while sizes[steps - 1] <= n:
+            steps -= 1
+        first += places * team < thread * all_places
+        stop += places * team < (thread + 1) * all_places
+        places += steps
+    return first, stop, 0, 1
+
+
+@compiled
+def cell_of(t: int, step: slice, begin: Float[Array, "N C"], cell: Float[Array, "P C"], sizes: Array) -> Array:
+    """The cells before a step of some segments, of which it lies in these places."""
+    before = sizes[t - 1] if t > 0 else 0
+    cells_before: Array = begin[step] if t == 0 else cell[step.start - before : step.stop - before]
     return cells_before
 
 
 @compiled
 def advance(
     kind: int,
+    weights: Float[Array, "GH K"],
     told: Float[Array, "P GH"],
     heard: Float[Array, "P GH"],
     past: Float[Array, "P K"],
     begin_cell: Float[Array, "N C"],
-    weights: Float[Array, "GH K"],
     hidden: Float[Array, "P H"],
     cell: Float[Array, "P C"],
     sizes: Int[Array, " T"],
@@ -73,34 +96,32 @@ def advance(
 ) -> None:
     """All steps. What each hears is kept beside what comes of it, in `past`, of which the first hidden vectors and all
     inputs are given."""
-    size = hidden.shape[1]
-    thread, team, alone = this_thread(), all_threads(), set_threads(1)
-    first, stop = share(heard.shape[1], thread, team)
-    begins = 0
+    first, stop, thread, team = division(sizes)
+    left, right = share_of_columns(weights.T, thread, team)
+    panels, size, begins = in_panels(weights[left:right].T), hidden.shape[1], 0
     for t in range(len(sizes)):
-        step = slice(begins, begins + sizes[t])
-        multiply(heard[step], past[step], weights, True, first, stop, 0)
+        top, bottom = begins + min(first, sizes[t]), begins + min(stop, sizes[t])
+        multiply(heard[top:bottom, left:right], past[top:bottom], panels, 0)
         wait(team)
-        top, bottom = share(sizes[t], thread, team)
-        mine = slice(begins + top, begins + bottom)
-        cell_before = cell_of(t, top, bottom, begins, begin_cell, cell, sizes)
+        low, high = share(bottom - top, thread, team)
+        mine = slice(top + low, top + high)
+        cell_before = cell_of(t, mine, begin_cell, cell, sizes)
         cells.forward(kind, told[mine], heard[mine], past[mine], cell_before, hidden[mine], cell[mine])
-        if t + 1 < len(sizes):
-            for row in range(begins + top, begins + min(bottom, sizes[t + 1])):
-                put(hidden[row], past[row + sizes[t], :size])
-        wait(team)
         begins += sizes[t]
-    set_threads(alone)
+        if t + 1 < len(sizes):
+            for place in range(mine.start, min(mine.stop, begins - sizes[t] + sizes[t + 1])):
+                put(hidden[place], past[place + sizes[t], :size])
+        wait(team)
 
 
 @compiled
 def retreat(
     kind: int,
+    weights: Float[Array, "GH H"],
     gates: Float[Array, "P GH"],
     heard: Float[Array, "P GH"],
     past: Float[Array, "P K"],
     begin_cell: Float[Array, "N C"],
-    weights: Float[Array, "GH K"],
     cell: Float[Array, "P C"],
     d_after: Float[Array, "P H"],
     d_cell_after: Float[Array, "P C"],
@@ -115,25 +136,24 @@ def retreat(
 
     Of `d_after` and `d_cell_after`, either may have no rows, which is 0.
     """
-    thread, team, alone = this_thread(), all_threads(), set_threads(1)
-    first, stop = share(d_hidden.shape[1], thread, team)
-    begins = sizes.sum()
+    first, stop, thread, team = division(sizes)
+    left, right = share_of_columns(weights, thread, team)
+    panels, begins = in_panels(weights[:, left:right]), sizes.sum()
     for t in range(len(sizes) - 1, -1, -1):
         begins -= sizes[t]
-        top, bottom = share(sizes[t], thread, team)
-        for row in range(top, bottom):
+        top, bottom = min(first, sizes[t]), min(stop, sizes[t])
+        low, high = share(bottom - top, thread, team)
+        own, mine = slice(top + low, top + high), slice(begins + top + low, begins + top + high)
+        for n in range(own.start, own.stop):
             if len(d_after) > 0:
-                add(d_after[begins + row], d_hidden[row])
+                add(d_after[begins + n], d_hidden[n])
             if len(d_cell_after) > 0:
-                add(d_cell_after[begins + row], d_cell[row])
-        mine, kept = slice(begins + top, begins + bottom), slice(top, bottom)
-        cell_before = cell_of(t, top, bottom, begins, begin_cell, cell, sizes)
-        known, given = (past[mine], cell_before, cell[mine]), (d_told[mine], d_heard[mine])
-        cells.backward(kind, gates[mine], heard[mine], *known, d_hidden[kept], d_cell[kept], *given)
+                add(d_cell_after[begins + n], d_cell[n])
+        known = past[mine], cell_of(t, mine, begin_cell, cell, sizes), cell[mine]
+        cells.backward(kind, gates[mine], heard[mine], *known, d_hidden[own], d_cell[own], d_told[mine], d_heard[mine])
         wait(team)
-        multiply(d_hidden[: sizes[t]], d_heard[begins : begins + sizes[t]], weights, False, first, stop, 1)
+        multiply(d_hidden[top:bottom, left:right], d_heard[begins + top : begins + bottom], panels, 1)
         wait(team)
-    set_threads(alone)
 
 
 @compiled
@@ -148,14 +168,20 @@ def take_step(
     told: Float[Array, "N GH"],
     hidden: Float[Array, "N H"],
     cell: Float[Array, "N H"],
+    _: None,
 ) -> None:
-    """One step of an LSTM, whose products take all threads by themselves."""
-    for gates in told:
-        put(bias_ih, gates)
-        add(bias_hh, gates)
-    multiply(told, inputs, weight_ih, True, 0, len(weight_ih), 1)
-    multiply(told, before, weight_hh, True, 0, len(weight_hh), 1)
-    cells.lstm(told, cell_before, hidden, cell)
+    """One step of an LSTM. A thread takes some columns of its products, and then some rows."""
+    thread, team = this_thread(), all_threads()
+    left, right = share_of_columns(weight_hh.T, thread, team)
+    gates = told[:, left:right]
+    for n in range(len(gates)):
+        put(bias_ih[left:right], gates[n])
+        add(bias_hh[left:right], gates[n])
+    multiply(gates, inputs, in_panels(weight_ih[left:right].T), 1)
+    multiply(gates, before, in_panels(weight_hh[left:right].T), 1)
+    wait(team)
+    top, bottom = share(len(told), thread, team)
+    cells.lstm(told[top:bottom], cell_before[top:bottom], hidden[top:bottom], cell[top:bottom])
 
 
 def lstm_cell(
@@ -166,11 +192,11 @@ def lstm_cell(
     bias_ih: Float[Tensor, " GH"],
     bias_hh: Float[Tensor, " GH"],
 ) -> tuple[Float[Tensor, "N H"], Float[Tensor, "N H"]]:
-    """What `torch.lstm_cell` is asked and answers, in three quarters of its time. It has no gradient."""
+    """What `torch.lstm_cell` is asked and answers. It has no gradient."""
     hidden, cell = (inputs.new_empty(field.shape) for field in begin)
     told = inputs.new_empty(len(inputs), len(weight_hh))
     fields = inputs, *begin, weight_ih, weight_hh, bias_ih, bias_hh, told, hidden, cell
-    take_step(*(each.detach().contiguous().numpy() for each in fields))
+    in_team(take_step, arrays(fields), 2 * told.numel() * (weight_hh.shape[1] + weight_ih.shape[1]))
     return hidden, cell
 
 
@@ -200,26 +226,26 @@ class _Unroll(torch.autograd.Function):
         if not apart:
             past[:, size:-1] = inputs
         hidden, cell = (told.new_empty(len(told), field.shape[1]) for field in (begin, begin_cell))
-        walked = told, heard, past, begin_cell.contiguous(), weights, hidden, cell
-        arrays = cells.KINDS[kind], *(each.numpy() for each in walked), np.array(sizes)
-        in_team(advance, arrays, 2 * told.numel() * (weights.shape[1] - 1))
-        ctx.save_for_backward(inputs, weight_ih, weights, told, heard, past, begin_cell, cell)
+        walked, steps = arrays((told, heard, past, begin_cell, hidden, cell)), np.array(sizes)
+        known = cells.KINDS[kind], weights.numpy()
+        in_team(advance, (*known, *walked, steps), 2 * told.numel() * (weights.shape[1] - 1))
+        ctx.save_for_backward(inputs, weight_ih, weight_hh, told, heard, past, begin_cell, cell)
         ctx.set_materialize_grads(False)
-        ctx.kind, ctx.steps, ctx.begin = kind, arrays[-1], begin.shape
+        ctx.kind, ctx.steps, ctx.begin = kind, steps, begin.shape
         return hidden, cell
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_after: Tensor | None, d_cell_after: Tensor | None) -> tuple[Tensor | None, ...]:
-        inputs, weight_ih, weights, told, heard, past, begin_cell, cell = ctx.saved_tensors
+        inputs, weight_ih, weight_hh, told, heard, past, begin_cell, cell = ctx.saved_tensors
         apart, (num_segments, size), cell_size = ctx.kind == cells.HEARS_APART, ctx.begin, cell.shape[1]
         d_begin, d_begin_cell = (told.new_zeros(num_segments, features) for features in (size, cell_size))
         d_told = torch.empty_like(told)
         d_heard = torch.empty_like(heard) if apart else d_told
-        known = told, heard, past, begin_cell, weights, cell
         given = (told.new_empty(0, n) if d is None else d for d, n in ((d_after, size), (d_cell_after, cell_size)))
-        fields = (each.contiguous().numpy() for each in (*known, *given, d_begin, d_begin_cell, d_told, d_heard))
-        in_team(retreat, (cells.KINDS[ctx.kind], *fields, ctx.steps), 2 * told.numel() * size)
+        walked = arrays((told, heard, past, begin_cell, cell, *given, d_begin, d_begin_cell, d_told, d_heard))
+        known = cells.KINDS[ctx.kind], *arrays([weight_hh])
+        in_team(retreat, (*known, *walked, ctx.steps), 2 * told.numel() * size)
         d_weights = (past.t() @ d_heard).t()
         d_weight_hh, d_bias_hh = d_weights[:, :size], d_weights[:, -1]
         if apart:

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from memagents.kernels import cells
 from memagents.kernels.compilation import compiled
 from memagents.kernels.parts import Array, add, put
-from memagents.kernels.products import multiply, set_threads
+from memagents.kernels.products import in_panels, multiply
 from memagents.kernels.threads import all_threads, share, this_thread
 
 
@@ -66,12 +66,12 @@ def advance(
     step: Callable[..., None], settings: Array, episodes: Episodes, trail: Trail, weights: Weights, _: None
 ) -> None:
     """All steps. `trail.gates` hold what the inputs add, and then what they let through; `trail.interface` its bias."""
-    rows, alone = share(len(episodes.state), this_thread(), all_threads()), set_threads(1)
+    rows = share(len(episodes.state), this_thread(), all_threads())
+    panels = in_panels(weights.from_past.T), in_panels(weights.to_interface.T)
     for t in range(len(episodes.starts)):
-        control(t, slice(rows[0], rows[1]), episodes, trail, weights)
+        control(t, slice(rows[0], rows[1]), episodes, trail, panels)
         for b in range(rows[0], rows[1]):
             step(settings, trail.interface[t, b], before(t, b, episodes, trail), trail.states[t + 1, b])
-    set_threads(alone)
 
 
 @compiled
@@ -85,15 +85,14 @@ def retreat(
     _: None,
 ) -> None:
     """The gradient of `advance`."""
-    rows, alone = share(len(episodes.state), this_thread(), all_threads()), set_threads(1)
-    read_size = d.reads.shape[2]
+    rows = share(len(episodes.state), this_thread(), all_threads())
+    read_size, panels = d.reads.shape[2], (in_panels(weights.from_past), in_panels(weights.to_interface))
     for t in range(len(episodes.starts) - 1, -1, -1):
         for b in range(rows[0], rows[1]):
             add(d.reads[t, b], d.state[b, -read_size:])
             held = before(t, b, episodes, trail), trail.states[t + 1, b]
             step_backward(settings, trail.interface[t, b], held[0], held[1], d.state[b], d.interface[t, b])
-        control_backward(t, slice(rows[0], rows[1]), episodes, trail, weights, d)
-    set_threads(alone)
+        control_backward(t, slice(rows[0], rows[1]), episodes, trail, panels, d)
 
 
 @compiled
@@ -104,7 +103,7 @@ def before(t: int, b: int, episodes: Episodes, trail: Trail) -> Float[Array, " S
 
 
 @compiled
-def control(t: int, rows: slice, episodes: Episodes, trail: Trail, weights: Weights) -> None:
+def control(t: int, rows: slice, episodes: Episodes, trail: Trail, panels: tuple[Array, Array]) -> None:
     """Hidden vector, cell and interface vector of a step."""
     has_cell, read_size = trail.cell.shape[2] > 0, trail.past.shape[2] - trail.cell.shape[2]
     for b in range(rows.start, rows.stop):
@@ -114,27 +113,29 @@ def control(t: int, rows: slice, episodes: Episodes, trail: Trail, weights: Weig
             put(episodes.hidden[b] if starts else trail.hidden[t, b], past[read_size:])
             put(episodes.cell[b] if starts else trail.cell[t, b], trail.cell_before[t, b])
     gates, hidden, interface = trail.gates[t, rows], trail.hidden[t + 1, rows], trail.interface[t, rows]
-    multiply(gates, trail.past[t, rows], weights.from_past, True, 0, len(weights.from_past), 1)
+    multiply(gates, trail.past[t, rows], panels[0], 1)
     if has_cell:
         cells.lstm(gates, trail.cell_before[t, rows], hidden, trail.cell[t + 1, rows])
     else:
         cells.elman(gates, hidden)
-    multiply(interface, hidden, weights.to_interface, True, 0, len(weights.to_interface), 1)
+    multiply(interface, hidden, panels[1], 1)
 
 
 @compiled
-def control_backward(t: int, rows: slice, episodes: Episodes, trail: Trail, weights: Weights, d: Gradients) -> None:
+def control_backward(
+    t: int, rows: slice, episodes: Episodes, trail: Trail, panels: tuple[Array, Array], d: Gradients
+) -> None:
     """From the gradients of the interface vector and of what is held after a step to that of what is held before it."""
     has_cell, read_size = d.cell.shape[1] > 0, d.reads.shape[2]
     gates, shown, d_gates, past = trail.gates[t, rows], d.shown[rows], d.gates[t, rows], d.past[rows]
     for b in range(rows.start, rows.stop):
         add(d.hidden[t, b], d.shown[b])
-    multiply(shown, d.interface[t, rows], weights.to_interface, False, 0, shown.shape[1], 1)
+    multiply(shown, d.interface[t, rows], panels[1], 1)
     if has_cell:
         cells.lstm_backward(gates, trail.cell_before[t, rows], trail.cell[t + 1, rows], shown, d.cell[rows], d_gates)
     else:
         cells.elman_backward(gates, shown, d_gates)
-    multiply(past, d_gates, weights.from_past, False, 0, past.shape[1], 0)
+    multiply(past, d_gates, panels[0], 0)
     for b in range(rows.start, rows.stop):
         if episodes.starts[t, b]:
             d.state[b] = 0
