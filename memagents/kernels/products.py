@@ -35,11 +35,15 @@ def in_panels(b: Float[Array, "K N"]) -> Float[Array, "P K W"]:
     (depth, number), width = b.shape, width_of(b)
     panels = np.empty(((number + width - 1) // width, depth, width), b.dtype)
     for p in range(len(panels)):
-        columns = b[:, p * width : (p + 1) * width]
+        first = p * width
         for k in range(depth):
-            for n in range(columns.shape[1]):
-                panels[p, k, n] = columns[k, n]
-            panels[p, k, columns.shape[1] :] = 0
+            if first + width <= number:
+                for n in range(width):
+                    panels[p, k, n] = b[k, first + n]
+            else:
+                panels[p, k] = 0
+                for n in range(number - first):
+                    panels[p, k, n] = b[k, first + n]
     return panels
 
 
