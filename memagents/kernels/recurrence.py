@@ -165,23 +165,28 @@ def take_step(
     weight_hh: Float[Array, "GH H"],
     bias_ih: Float[Array, " GH"],
     bias_hh: Float[Array, " GH"],
-    told: Float[Array, "N GH"],
     hidden: Float[Array, "N H"],
     cell: Float[Array, "N H"],
     _: None,
 ) -> None:
-    """One step of an LSTM. A thread takes some columns of its products, and then some rows."""
-    thread, team = this_thread(), all_threads()
-    left, right = share_of_columns(weight_hh.T, thread, team)
-    gates = told[:, left:right]
-    for n in range(len(gates)):
-        put(bias_ih[left:right], gates[n])
-        add(bias_hh[left:right], gates[n])
-    multiply(gates, inputs, in_panels(weight_ih[left:right].T), 1)
-    multiply(gates, before, in_panels(weight_hh[left:right].T), 1)
-    wait(team)
-    top, bottom = share(len(told), thread, team)
-    cells.lstm(told[top:bottom], cell_before[top:bottom], hidden[top:bottom], cell[top:bottom])
+    """One step of an LSTM. A thread takes some features of the hidden vector, with all their gates."""
+    rows, size = before.shape
+    first, stop = share_of_columns(before, this_thread(), all_threads())
+    mine = stop - first
+    gates, (was, now, shown) = np.empty((rows, 4 * mine), before.dtype), np.empty((3, rows, mine), before.dtype)
+    for gate in range(4):
+        left, weights = gate * mine, slice(gate * size + first, gate * size + stop)
+        for n in range(rows):
+            put(bias_ih[weights], gates[n, left : left + mine])
+            add(bias_hh[weights], gates[n, left : left + mine])
+        multiply(gates[:, left : left + mine], inputs, in_panels(weight_ih[weights].T), 1)
+        multiply(gates[:, left : left + mine], before, in_panels(weight_hh[weights].T), 1)
+    for n in range(rows):
+        put(cell_before[n, first:stop], was[n])
+    cells.lstm(gates, was, shown, now)
+    for n in range(rows):
+        put(shown[n], hidden[n, first:stop])
+        put(now[n], cell[n, first:stop])
 
 
 def lstm_cell(
@@ -193,11 +198,10 @@ def lstm_cell(
     bias_hh: Float[Tensor, " GH"],
 ) -> tuple[Float[Tensor, "N H"], Float[Tensor, "N H"]]:
     """What `torch.lstm_cell` is asked and answers. It has no gradient."""
-    hidden, cell = (inputs.new_empty(field.shape) for field in begin)
-    told = inputs.new_empty(len(inputs), len(weight_hh))
-    fields = inputs, *begin, weight_ih, weight_hh, bias_ih, bias_hh, told, hidden, cell
-    in_team(take_step, arrays(fields), 2 * told.numel() * (weight_hh.shape[1] + weight_ih.shape[1]))
-    return hidden, cell
+    known = arrays((inputs, *begin, weight_ih, weight_hh, bias_ih, bias_hh))
+    hidden, cell = (np.empty_like(field) for field in known[1:3])
+    in_team(take_step, (*known, hidden, cell), 2 * len(inputs) * (weight_hh.numel() + weight_ih.numel()))
+    return torch.from_numpy(hidden), torch.from_numpy(cell)
 
 
 class _Unroll(torch.autograd.Function):
