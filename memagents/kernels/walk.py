@@ -9,7 +9,7 @@ has a cell), I features of the interface vector.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from jaxtyping import Bool, Float
 
@@ -18,6 +18,10 @@ from memagents.kernels.compilation import compiled
 from memagents.kernels.parts import Array, add, put
 from memagents.kernels.products import in_panels, multiply
 from memagents.kernels.threads import all_threads, share, this_thread
+from memagents.kernels.tiles import ROWS
+
+FEW: Final = 2 * ROWS
+"""Rows that are walked with at a time: what they hold stays near the processor from one step to the next."""
 
 
 class Episodes(NamedTuple):
@@ -66,12 +70,14 @@ def advance(
     step: Callable[..., None], settings: Array, episodes: Episodes, trail: Trail, weights: Weights, _: None
 ) -> None:
     """All steps. `trail.gates` hold what the inputs add, and then what they let through; `trail.interface` its bias."""
-    rows = share(len(episodes.state), this_thread(), all_threads())
+    first, stop = share(len(episodes.state), this_thread(), all_threads())
     panels = in_panels(weights.from_past.T), in_panels(weights.to_interface.T)
-    for t in range(len(episodes.starts)):
-        control(t, slice(rows[0], rows[1]), episodes, trail, panels)
-        for b in range(rows[0], rows[1]):
-            step(settings, trail.interface[t, b], before(t, b, episodes, trail), trail.states[t + 1, b])
+    for top in range(first, stop, FEW):
+        rows = slice(top, min(top + FEW, stop))
+        for t in range(len(episodes.starts)):
+            control(t, rows, episodes, trail, panels)
+            for b in range(rows.start, rows.stop):
+                step(settings, trail.interface[t, b], before(t, b, episodes, trail), trail.states[t + 1, b])
 
 
 @compiled
@@ -85,14 +91,16 @@ def retreat(
     _: None,
 ) -> None:
     """The gradient of `advance`."""
-    rows = share(len(episodes.state), this_thread(), all_threads())
+    first, stop = share(len(episodes.state), this_thread(), all_threads())
     read_size, panels = d.reads.shape[2], (in_panels(weights.from_past), in_panels(weights.to_interface))
-    for t in range(len(episodes.starts) - 1, -1, -1):
-        for b in range(rows[0], rows[1]):
-            add(d.reads[t, b], d.state[b, -read_size:])
-            held = before(t, b, episodes, trail), trail.states[t + 1, b]
-            step_backward(settings, trail.interface[t, b], held[0], held[1], d.state[b], d.interface[t, b])
-        control_backward(t, slice(rows[0], rows[1]), episodes, trail, panels, d)
+    for top in range(first, stop, FEW):
+        rows = slice(top, min(top + FEW, stop))
+        for t in range(len(episodes.starts) - 1, -1, -1):
+            for b in range(rows.start, rows.stop):
+                add(d.reads[t, b], d.state[b, -read_size:])
+                held = before(t, b, episodes, trail), trail.states[t + 1, b]
+                step_backward(settings, trail.interface[t, b], held[0], held[1], d.state[b], d.interface[t, b])
+            control_backward(t, rows, episodes, trail, panels, d)
 
 
 @compiled
