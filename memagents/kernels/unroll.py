@@ -23,10 +23,11 @@ from memagents.kernels.walk import Episodes, Gradients, Trail, Weights, advance,
 NUMBERS = {torch.float32: types.float32, torch.float64: types.float64}
 """Those that kernels can work with."""
 
-PIECE = 1 << 24
+PIECE = (1 << 25) - (1 << 16)
 """Bytes that may be kept in one array of the states of so many steps as fit.
 
-Larger arrays are mapped anew by every call, page by page (`agents/heap.py`).
+Larger arrays are mapped anew by every call, page by page (`agents/heap.py`). With smaller ones rows are changed more
+often, and what they hold has to be brought near the processor again.
 """
 
 
