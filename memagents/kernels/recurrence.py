@@ -13,7 +13,7 @@ vector, K of what is heard, C of the cell (H in an LSTM, else none), G gates.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -29,10 +29,18 @@ from memagents.kernels.threads import OPENMP, all_threads, in_team, share, this_
 from memagents.kernels.tiles import ROWS
 from memagents.kernels.unroll import arrays, can_work_with
 
+ENOUGH: Final = 8 * ROWS
+"""Rows from which on a single step is faster here than by torch: fewer do not outweigh putting the weights in order."""
+
 
 def can_unroll(inputs: Tensor) -> bool:
     """Whether `unroll_cell` can."""
     return OPENMP is not None and can_work_with(inputs)
+
+
+def can_step(inputs: Tensor) -> bool:
+    """Whether `lstm_cell` can, and is the faster way."""
+    return can_unroll(inputs) and len(inputs) >= ENOUGH and not torch.is_grad_enabled()
 
 
 def unroll_cell(

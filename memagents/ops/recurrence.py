@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from memagents.kernels.recurrence import can_unroll, lstm_cell, unroll_cell
+from memagents.kernels.recurrence import can_step, can_unroll, lstm_cell, unroll_cell
 from memagents.ops.packed import Packed
 
 FUSED_PACKED: Final = (True, 1, 0.0, True, False)
@@ -135,8 +135,7 @@ def step_layers(
     kind: str, layers: RecurrentLayers, x: Float[Tensor, "B D"], state: Sequence[Float[Tensor, "B L H"]]
 ) -> tuple[Float[Tensor, "B H"], list[Float[Tensor, "B L H"]]]:
     """One step of layers, each by one call, where a kernel can or else of torch's; see `unroll_packed`."""
-    by_kernel = kind == "lstm" and can_unroll(x) and not torch.is_grad_enabled()
-    cell: Callable[..., Any] = lstm_cell if by_kernel else getattr(torch, f"{kind}_cell")
+    cell: Callable[..., Any] = lstm_cell if kind == "lstm" and can_step(x) else getattr(torch, f"{kind}_cell")
     after = []
     for layer, *held in zip(layers, *(field.unbind(1) for field in state), strict=True):
         ends = cell(x, held, *layer.weights()) if len(held) > 1 else (cell(x, *held, *layer.weights()),)

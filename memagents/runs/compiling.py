@@ -6,6 +6,7 @@ from multiprocessing import get_context
 
 import torch
 
+from memagents.kernels.recurrence import ENOUGH
 from memagents.memories.registry import list_memories, make_memory
 
 
@@ -13,8 +14,8 @@ def compile_kernels(dtype: torch.dtype) -> None:
     """Trains every memory for two steps, each an episode, and acts for one. What is on the disk is read there."""
     for name in list_memories():
         memory = make_memory(name, input_size=3).to(dtype)
-        inputs = torch.zeros(2, 2, 3, dtype=dtype, requires_grad=True)
-        outputs, state = memory(inputs, torch.ones(2, 2, dtype=torch.bool), memory.initial_state(2))
+        inputs = torch.zeros(2, ENOUGH, 3, dtype=dtype, requires_grad=True)
+        outputs, state = memory(inputs, torch.ones(2, ENOUGH, dtype=torch.bool), memory.initial_state(ENOUGH))
         outputs.sum().backward()
         with torch.no_grad():
             memory.fast_step(inputs[0], state)

@@ -45,7 +45,7 @@ for name, options in settings:
     outputs, state = memory(torch.randn(12, 4, 3, dtype=dtype), starts, memory.initial_state(4))
     outputs.sum().backward()
     with torch.no_grad():
-        memory.fast_step(torch.randn(4, 3, dtype=dtype), state)
+        memory.fast_step(torch.randn(100, 3, dtype=dtype), memory.initial_state(100))
 print(*sorted(kinds() - before, key=str))
 """
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from memagents.kernels import threads as kernel_threads
 from memagents.kernels.activations import sigmoid_, tanh_
-from memagents.kernels.recurrence import unroll_cell
+from memagents.kernels.recurrence import ENOUGH, lstm_cell, unroll_cell
 
 SIZES = [5, 5, 3, 3, 1]
 LAST = [16, 14, 15, 8, 9]
@@ -46,6 +47,26 @@ def test_a_kernel_equals_torchs_for_packed_sequences_in_values_and_in_all_gradie
     for _ in range(2):  # a gradient that is asked for twice is the same
         found = torch.autograd.grad(loss(ours), everything, retain_graph=True)
         torch.testing.assert_close(found, expected, atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("rows", [1, ENOUGH, 2 * ENOUGH + 1])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+def test_a_single_step_equals_torchs(rows, threads, dtype, tolerance, monkeypatch):
+    torch.manual_seed(0)
+    told, hidden, cell, *weights = (
+        torch.randn(shape, dtype=dtype)
+        for shape in ((rows, 3), (rows, 20), (rows, 20), (80, 3), (80, 20), (80,), (80,))
+    )
+    expected = torch.lstm_cell(told, [hidden, cell], *weights)
+    monkeypatch.setattr(kernel_threads, "FEWEST_OPERATIONS", 1)
+    torch.set_num_threads(threads)
+    try:
+        for _ in range(2):  # at first alone, to be compiled
+            found = lstm_cell(told, [hidden, cell], *weights)
+            torch.testing.assert_close(found, expected, atol=tolerance, rtol=tolerance)
+    finally:
+        torch.set_num_threads(1)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
