@@ -115,10 +115,10 @@ def advance(
         mine = slice(top + low, top + high)
         cell_before = cell_of(t, mine, begin_cell, cell, sizes)
         cells.forward(kind, told[mine], heard[mine], past[mine], cell_before, hidden[mine], cell[mine])
-        begins += sizes[t]
         if t + 1 < len(sizes):
-            for place in range(mine.start, min(mine.stop, begins - sizes[t] + sizes[t + 1])):
+            for place in range(mine.start, min(mine.stop, begins + sizes[t + 1])):
                 put(hidden[place], past[place + sizes[t], :size])
+        begins += sizes[t]
         wait(team)
 
 
