@@ -10,7 +10,7 @@ import ctypes
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """Parameters of mallopt(3)."""
 
-KEPT = 1 << 28
+KEPT = 1 << 30
 """Free bytes at the end of the heap from which on they are given back."""
 
 APART = 1 << 25

@@ -15,7 +15,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, MlpExtractor, NatureCNN
 from stable_baselines3.common.type_aliases import PyTorchObs
 from stable_baselines3.common.utils import get_device
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Adam
 
 from memagents.agents.distributions import UNDEFINED, LeanCategoricalDistribution
@@ -27,6 +27,7 @@ from memagents.agents.state_arrays import from_arrays, starts_of_rows, to_arrays
 from memagents.errors import NonFiniteAction, PickleRefusedError
 from memagents.files import reading
 from memagents.memories import Memory, State, make_memory
+from memagents.ops.linear import Linear
 
 CriticMemory: TypeAlias = Literal["shared", "separate", "none"]
 SelfPolicy = TypeVar("SelfPolicy", bound="MemoryActorCriticPolicy")
@@ -91,7 +92,11 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
             self.critic_memory = make_memory("none", input_size=features_dim)
 
         def heads(input_size: int) -> MlpExtractor:
-            return MlpExtractor(input_size, self.net_arch, self.activation_fn, self.device)
+            extractor = MlpExtractor(input_size, self.net_arch, self.activation_fn, self.device)
+            for layer in extractor.modules():
+                if type(layer) is nn.Linear:
+                    layer.__class__ = Linear
+            return extractor
 
         if type(self.action_dist) is CategoricalDistribution:
             self.action_dist = LeanCategoricalDistribution(self.action_dist.action_dim)

@@ -14,9 +14,8 @@ import math
 import numpy as np
 from jaxtyping import Float
 
-from memagents.kernels.compilation import compiled
+from memagents.kernels.compilation import Array, Number, compiled
 from memagents.kernels.exponentials import SHORT
-from memagents.kernels.parts import Array, Number
 
 ONE, HALF = np.float32(1), np.float32(0.5)
 

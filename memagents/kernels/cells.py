@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Float
 
 from memagents.kernels.activations import sigmoid_, tanh_
-from memagents.kernels.compilation import compiled
-from memagents.kernels.parts import Array, put
+from memagents.kernels.compilation import Array, compiled
+from memagents.kernels.parts import put
 
 Gates: TypeAlias = Float[Array, "N GH"]
 Hidden: TypeAlias = Float[Array, "N H"]

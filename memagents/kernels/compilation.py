@@ -2,12 +2,18 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numba
+import numpy as np
 from numba import types
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
+
+Array: TypeAlias = np.ndarray
+
+Number: TypeAlias = Any
+"""One of an array's numbers, of 32 or 64 bits."""
 
 REORDERED = {"reassoc", "contract", "nsz"}
 """What may be done to be faster: sums in another order, products and sums at once. Nothing else is assumed."""

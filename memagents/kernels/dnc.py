@@ -11,23 +11,28 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from memagents.kernels.compilation import compiled
+from memagents.kernels.activations import sigmoid_
+from memagents.kernels.borrowing import borrowed
+from memagents.kernels.compilation import Array, Number, compiled
+from memagents.kernels.dots import dots
 from memagents.kernels.links import follow, follow_backward, link, link_backward
 from memagents.kernels.parts import (
-    Array,
-    Number,
+    ONE,
     dot,
-    put,
+    erase_backward,
+    keys_of,
+    put_keys,
     read,
     read_backward,
+    shortness,
     sigmoid,
     similarity,
     similarity_backward,
     softmax,
     softmax_backward,
     softplus,
-    squares,
 )
+from memagents.kernels.products import multiply_once
 from memagents.kernels.usage import allocation, allocation_backward, by_usage, retention, retention_backward
 
 
@@ -50,7 +55,7 @@ class Write(NamedTuple):
     vector: Array
     allocation_gate: Number
     write_gate: Number
-    lengths: Array
+    short: Array
     similarity: Array
     content: Array
     order: Array
@@ -59,64 +64,68 @@ class Write(NamedTuple):
 
 @compiled
 def look_up(
-    key: Array,
-    strength: Number,
-    memory: Float[Array, "N W"],
-    lengths: Float[Array, " N"],
-    near: Float[Array, " N"],
-    content: Float[Array, " N"],
-) -> None:
-    """Attention to words that resemble a key."""
-    similarity(key, memory, lengths, near)
-    bounded = 1 + softplus(strength)
-    for n in range(len(near)):
-        content[n] = bounded * near[n]
-    softmax(content, content)
+    told: Float[Array, "H P"], memory: Float[Array, "N W"], short: Float[Array, " N"], content: Float[Array, "H N"]
+) -> Float[Array, "H N"]:
+    """Attention to words that resemble the keys of H heads, each of which is told a key and, after it, a strength.
+
+    Returns:
+        How similar they are.
+    """
+    size = memory.shape[1]
+    near = similarity(keys_of(told, size), memory, short)
+    for h in range(len(told)):
+        bounded, like, attention = ONE + softplus(told[h, size]), near[h], content[h]
+        for n in range(len(memory)):
+            attention[n] = bounded * like[n]
+        softmax(attention, attention)
+    return near
 
 
 @compiled
 def look_up_backward(
-    key: Array,
-    strength: Number,
+    told: Float[Array, "H P"],
     memory: Float[Array, "N W"],
-    lengths: Float[Array, " N"],
-    near: Float[Array, " N"],
-    content: Float[Array, " N"],
-    d_content: Float[Array, " N"],
-    d_told: Array,
+    short: Float[Array, " N"],
+    near: Float[Array, "H N"],
+    content: Float[Array, "H N"],
+    d_content: Float[Array, "H N"],
+    d_told: Float[Array, "H P"],
     d_memory: Float[Array, "N W"],
 ) -> None:
-    """Writes the gradients of a key and of the strength that stands after it, and adds to that of the memory."""
-    size, d_strength, d_logits, bounded = len(key), near.dtype.type(0), np.empty_like(near), 1 + softplus(strength)
-    softmax_backward(content, d_content, d_logits)
-    for n in range(len(near)):
-        d_strength += d_logits[n] * near[n]
-        d_logits[n] *= bounded
-    d_told[: size + 1] = 0
-    similarity_backward(key, memory, lengths, near, d_logits, d_told[:size], d_memory)
-    d_told[size] = d_strength * sigmoid(strength)
+    """Writes the gradients of keys and strengths, and adds to that of the memory."""
+    size, d_near = memory.shape[1], np.empty_like(near)
+    keys = keys_of(told, size)
+    d_keys = np.empty_like(keys)
+    for h in range(len(told)):
+        d_like, strength = d_near[h], told[h, size]
+        softmax_backward(content[h], d_content[h], d_like)
+        d_told[h, size] = dot(d_like, near[h]) * sigmoid(strength)
+        bounded = ONE + softplus(strength)
+        for n in range(len(memory)):
+            d_like[n] *= bounded
+    similarity_backward(keys, memory, short, near, d_near, d_keys, d_memory)
+    put_keys(d_keys, d_told)
 
 
 @compiled
 def aim(told: Array, memory: Float[Array, "N W"], usage: Float[Array, " N"]) -> Write:
     """Where the head that writes looks up its key, and which slots are free."""
     size = memory.shape[1]
-    near, content, lengths = np.empty_like(usage), np.empty_like(usage), np.empty_like(usage)
-    squares(memory, lengths)
-    look_up(told[:size], told[size], memory, lengths, near, content)
-    erase = np.empty_like(told[:size])
-    for w in range(size):
-        erase[w] = sigmoid(told[size + 1 + w])
+    short, content = shortness(memory), np.empty((1, len(memory)), told.dtype)
+    near = look_up(told.reshape(1, -1), memory, short, content)
+    erase = told[size + 1 : 2 * size + 1].copy()
+    sigmoid_(erase)
     order, free = by_usage(usage), np.empty_like(usage)
     allocation(usage, order, free)
     vector = told[2 * size + 1 : 3 * size + 1]
     gates = sigmoid(told[3 * size + 1]), sigmoid(told[3 * size + 2])
-    return Write(erase, vector, gates[0], gates[1], lengths, near, content, order, free)
+    return Write(erase, vector, gates[0], gates[1], short, near, content, order, free)
 
 
 @compiled
 def held(settings: Array, row: Float[Array, " S"]) -> Held:
     """The parts of a row."""
+    row = borrowed(row)
     heads, slots, size, linked = int(settings[0]), int(settings[1]), int(settings[2]), int(settings[3])
     usage = slots * size
     links = usage + slots
@@ -143,13 +152,12 @@ def step(
     (heads, slots), size, linked = before.reading.shape, before.memory.shape[1], len(before.links) > 0
     about = size + 2 + 3 * linked
     told, said = interface[: heads * about].reshape(heads, about), interface[heads * about :]
-    near, lengths, modes = np.empty_like(before.usage), np.empty_like(before.usage), np.empty((heads, 3), told.dtype)
-    kept = retention(told, size, before.reading)
+    kept, modes = retention(told, size, before.reading), np.empty((heads, 3), told.dtype)
     for n in range(slots):
-        after.usage[n] = (before.usage[n] + before.writing[n] * (1 - before.usage[n])) * kept[n]
+        after.usage[n] = (before.usage[n] + before.writing[n] * (ONE - before.usage[n])) * kept[n]
     write = aim(said, before.memory, after.usage)
     for n in range(slots):
-        aimed = write.content[n] + write.allocation_gate * (write.allocation[n] - write.content[n])
+        aimed = write.content[0, n] + write.allocation_gate * (write.allocation[n] - write.content[0, n])
         weight = write.write_gate * aimed
         after.writing[n] = weight
         was, word = before.memory[n], after.memory[n]
@@ -157,17 +165,14 @@ def step(
             word[w] = was[w] + weight * (write.vector[w] - write.erase[w] * was[w])
     if linked:
         link(before.links, before.precedence, after.writing, after.links, after.precedence)
-    squares(after.memory, lengths)
-    for r in range(heads):
-        reading = after.reading[r]
-        look_up(told[r, :size], told[r, size], after.memory, lengths, near, reading)
-        if linked:
+    look_up(told, after.memory, shortness(after.memory), after.reading)
+    if linked:
+        for r in range(heads):
             softmax(told[r, size + 2 :], modes[r])
             for n in range(slots):
-                reading[n] *= modes[r, 1]
-    follow(after.links, before.reading, modes, after.reading)
-    for r in range(heads):
-        read(after.reading[r], after.memory, after.reads[r])
+                after.reading[r, n] *= modes[r, 1]
+        follow(after.links, before.reading, modes, after.reading)
+    read(after.reading, after.memory, after.reads)
 
 
 @compiled
@@ -187,30 +192,25 @@ def write_backward(
     Adds to that of the usage.
     """
     slots, size = memory.shape
-    d_told[:] = 0
     d_erase, d_vector = d_told[size + 1 : 2 * size + 1], d_told[2 * size + 1 : 3 * size + 1]
-    for n in range(slots):
-        weight, d_weight, word, d_word = weights[n], memory.dtype.type(0), memory[n], d_memory[n]
-        for w in range(size):
-            d_weight += d_word[w] * (write.vector[w] - write.erase[w] * word[w])
-            d_vector[w] += d_word[w] * weight
-            d_erase[w] -= d_word[w] * weight * word[w]
-            d_word[w] *= 1 - weight * write.erase[w]
-        d_weights[n] += d_weight
+    one, d_one, d_gone = weights.reshape(1, -1), d_weights.reshape(1, -1), d_erase.reshape(1, -1)
+    dots(d_one, write.vector.reshape(1, -1), d_memory, 1)
+    multiply_once(d_vector.reshape(1, -1), one, d_memory, 0)
+    erase_backward(memory, one, write.erase.reshape(1, -1), d_memory, d_one, d_gone)
     for w in range(size):
-        d_erase[w] *= write.erase[w] * (1 - write.erase[w])
-    d_content, d_allocation = np.empty_like(weights), np.empty_like(weights)
-    d_allocation_gate = d_write_gate = memory.dtype.type(0)
+        d_erase[w] *= write.erase[w] * (ONE - write.erase[w])
+    d_content, d_allocation, further = np.empty_like(one), np.empty_like(weights), np.empty_like(weights)
+    gate, content = write.allocation_gate, write.content[0]
     for n in range(slots):
-        further = write.allocation[n] - write.content[n]
-        d_write_gate += d_weights[n] * (write.content[n] + write.allocation_gate * further)
+        further[n] = write.allocation[n] - content[n]
         d_aimed = d_weights[n] * write.write_gate
-        d_allocation_gate += d_aimed * further
-        d_content[n], d_allocation[n] = d_aimed * (1 - write.allocation_gate), d_aimed * write.allocation_gate
-    d_told[3 * size + 1] = d_allocation_gate * write.allocation_gate * (1 - write.allocation_gate)
-    d_told[3 * size + 2] = d_write_gate * write.write_gate * (1 - write.write_gate)
-    near = write.lengths, write.similarity, write.content
-    look_up_backward(told[:size], told[size], memory, *near, d_content, d_told, d_memory)
+        d_content[0, n], d_allocation[n] = d_aimed * (ONE - gate), d_aimed * gate
+    along = dot(d_weights, further)
+    d_told[3 * size + 1] = along * write.write_gate * gate * (ONE - gate)
+    d_write_gate = dot(d_weights, content) + gate * along
+    d_told[3 * size + 2] = d_write_gate * write.write_gate * (ONE - write.write_gate)
+    found = write.short, write.similarity, write.content
+    look_up_backward(told.reshape(1, -1), memory, *found, d_content, d_told.reshape(1, -1), d_memory)
     allocation_backward(used, write.order, d_allocation, d_used)
 
 
@@ -228,34 +228,29 @@ def step_backward(
     about = size + 2 + 3 * linked
     told, said = interface[: heads * about].reshape(heads, about), interface[heads * about :]
     d_told, d_said = d_interface[: heads * about].reshape(heads, about), d_interface[heads * about :]
-    near, content, lengths = np.empty_like(before.usage), np.empty_like(before.usage), np.empty_like(before.usage)
-    modes, d_modes = np.empty((heads, 3), near.dtype), np.empty((heads, 3), near.dtype)
-    d_reading = np.empty_like(before.reading)
-    squares(after.memory, lengths)
-    for r in range(heads):
-        put(d.reading[r], d_reading[r])
-        d.reading[r] = 0
-        read_backward(after.reading[r], after.memory, d.reads[r], d_reading[r], d.memory)
-        if linked:
+    modes, d_modes = np.empty((heads, 3), told.dtype), np.empty((heads, 3), told.dtype)
+    content, d_reading, short = np.empty_like(before.reading), d.reading.copy(), shortness(after.memory)
+    d.reading[:] = 0
+    read_backward(after.reading, after.memory, d.reads, d_reading, d.memory)
+    near = look_up(told, after.memory, short, content)
+    if linked:
+        for r in range(heads):
             softmax(told[r, size + 2 :], modes[r])
-    follow_backward(after.links, before.reading, modes, d_reading, d.links, d.reading, d_modes)
-    for r in range(heads):
-        key, strength, d_weights = told[r, :size], told[r, size], d_reading[r]
-        look_up(key, strength, after.memory, lengths, near, content)
-        if linked:
-            d_modes[r, 1] = dot(d_weights, content)
+        follow_backward(after.links, before.reading, modes, d_reading, d.links, d.reading, d_modes)
+        for r in range(heads):
+            d_modes[r, 1] = dot(d_reading[r], content[r])
             softmax_backward(modes[r], d_modes[r], d_told[r, size + 2 :])
             for n in range(slots):
-                d_weights[n] *= modes[r, 1]
-        look_up_backward(key, strength, after.memory, lengths, near, content, d_weights, d_told[r], d.memory)
+                d_reading[r, n] *= modes[r, 1]
+    look_up_backward(told, after.memory, short, near, content, d_reading, d_told, d.memory)
     if linked:
         link_backward(before.links, before.precedence, after.writing, d.links, d.precedence, d.writing)
     write = aim(said, before.memory, after.usage)
     write_backward(write, said, before.memory, after.writing, after.usage, d.writing, d_said, d.memory, d.usage)
-    kept, d_kept = retention(told, size, before.reading), np.empty_like(near)
+    kept, d_kept = retention(told, size, before.reading), np.empty_like(before.usage)
     for n in range(slots):
         d_used = d.usage[n]
-        d_kept[n] = d_used * (before.usage[n] + before.writing[n] * (1 - before.usage[n]))
-        d.usage[n] = d_used * kept[n] * (1 - before.writing[n])
-        d.writing[n] = d_used * kept[n] * (1 - before.usage[n])
+        d_kept[n] = d_used * (before.usage[n] + before.writing[n] * (ONE - before.usage[n]))
+        d.usage[n] = d_used * kept[n] * (ONE - before.writing[n])
+        d.writing[n] = d_used * kept[n] * (ONE - before.usage[n])
     retention_backward(told, size, before.reading, d_kept, d_told, d.reading)

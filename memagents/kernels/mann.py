@@ -10,20 +10,25 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from memagents.kernels.compilation import compiled
+from memagents.kernels.borrowing import borrowed
+from memagents.kernels.compilation import Array, compiled
+from memagents.kernels.dots import dots
 from memagents.kernels.parts import (
-    Array,
+    ONE,
     dot,
+    keys_of,
     put,
+    put_keys,
     read,
     read_backward,
+    shortness,
     sigmoid,
     similarity,
     similarity_backward,
     softmax,
     softmax_backward,
-    squares,
 )
+from memagents.kernels.products import multiply_once
 from memagents.kernels.usage import by_usage
 
 
@@ -40,6 +45,7 @@ class Held(NamedTuple):
 @compiled
 def held(settings: Array, row: Float[Array, " S"]) -> Held:
     """The parts of a row."""
+    row = borrowed(row)
     heads, slots, size = int(settings[0]), int(settings[1]), int(settings[2])
     usage = slots * size
     reading = usage + slots
@@ -62,8 +68,7 @@ def step(
     (heads, slots), size = before.reading.shape, before.memory.shape[1]
     decay = interface.dtype.type(settings[3])
     told = interface.reshape(heads, size + 1)
-    near, lengths = np.empty_like(before.usage), np.empty_like(before.usage)
-    order = by_usage(before.usage)
+    keys, order = keys_of(told, size), by_usage(before.usage)
     for n in range(slots):
         put(before.memory[n], after.memory[n])
     after.memory[order[0]] = 0
@@ -72,21 +77,17 @@ def step(
         for n in range(slots):
             writing[n] = gate * was[n]
         for n in order[:heads]:
-            writing[n] += 1 - gate
-        for n in range(slots):
-            weight, word, key = writing[n], after.memory[n], told[r]
-            for w in range(size):
-                word[w] += weight * key[w]
+            writing[n] += ONE - gate
+    multiply_once(after.memory, after.writing.T, keys, 1)
     for n in range(slots):
         after.usage[n] = decay * before.usage[n]
-    squares(after.memory, lengths)
+    near = similarity(keys, after.memory, shortness(after.memory))
     for r in range(heads):
         reading, writing = after.reading[r], after.writing[r]
-        similarity(told[r, :size], after.memory, lengths, near)
-        softmax(near, reading)
-        read(reading, after.memory, after.reads[r])
+        softmax(near[r], reading)
         for n in range(slots):
             after.usage[n] += reading[n] + writing[n]
+    read(after.reading, after.memory, after.reads)
 
 
 def step_backward(
@@ -102,34 +103,29 @@ def step_backward(
     (heads, slots), size = before.reading.shape, before.memory.shape[1]
     decay = interface.dtype.type(settings[3])
     told, d_told = interface.reshape(heads, size + 1), d_interface.reshape(heads, size + 1)
-    near, d_near, lengths = np.empty_like(before.usage), np.empty_like(before.usage), np.empty_like(before.usage)
-    order = by_usage(before.usage)
-    squares(after.memory, lengths)
+    keys, order, short = keys_of(told, size), by_usage(before.usage), shortness(after.memory)
+    near = similarity(keys, after.memory, short)
+    d_keys, d_near = np.empty_like(keys), np.empty_like(near)
     for r in range(heads):
-        key, reading, d_reading = told[r, :size], after.reading[r], d.reading[r]
-        d_told[r] = 0
         for n in range(slots):
-            d_reading[n] += d.usage[n]
-        read_backward(reading, after.memory, d.reads[r], d_reading, d.memory)
-        softmax_backward(reading, d_reading, d_near)
-        similarity(key, after.memory, lengths, near)
-        similarity_backward(key, after.memory, lengths, near, d_near, d_told[r, :size], d.memory)
+            d.reading[r, n] += d.usage[n]
+            d.writing[r, n] += d.usage[n]
+    read_backward(after.reading, after.memory, d.reads, d.reading, d.memory)
     for r in range(heads):
-        gate, d_gate = sigmoid(told[r, size]), near.dtype.type(0)
-        was, writing, d_was, d_writing = before.reading[r], after.writing[r], d.reading[r], d.writing[r]
-        key, d_key = told[r, :size], d_told[r, :size]
+        softmax_backward(after.reading[r], d.reading[r], d_near[r])
+    similarity_backward(keys, after.memory, short, near, d_near, d_keys, d.memory)
+    dots(d.writing, keys, d.memory, 1)
+    multiply_once(d_keys, after.writing, d.memory, 1)
+    put_keys(d_keys, d_told)
+    for r in range(heads):
+        gate, was, d_was, d_writing = sigmoid(told[r, size]), before.reading[r], d.reading[r], d.writing[r]
+        d_gate = dot(d_writing, was)
         for n in range(slots):
-            weight, d_word = writing[n], d.memory[n]
-            d_writing[n] += d.usage[n] + dot(d_word, key)
-            for w in range(size):
-                d_key[w] += weight * d_word[w]
-        for n in range(slots):
-            d_gate += d_writing[n] * was[n]
             d_was[n] = gate * d_writing[n]
         for n in order[:heads]:
             d_gate -= d_writing[n]
         d_writing[:] = 0
-        d_told[r, size] = d_gate * gate * (1 - gate)
+        d_told[r, size] = d_gate * gate * (ONE - gate)
     for n in range(slots):
         d.usage[n] *= decay
     d.memory[order[0]] = 0

@@ -5,29 +5,34 @@ I features of the interface vector: for each of the 2K heads key, strength, gate
 heads that write erase, then what they add; S numbers of the state. The settings are K, N and W.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from memagents.kernels.compilation import compiled
+from memagents.kernels.activations import sigmoid_, tanh_
+from memagents.kernels.borrowing import borrowed
+from memagents.kernels.compilation import Array, Number, compiled
+from memagents.kernels.dots import dots
 from memagents.kernels.exponentials import log_
 from memagents.kernels.parts import (
-    Array,
-    Number,
+    ONE,
     dot,
+    erase_backward,
+    keys_of,
     put,
+    put_keys,
     read,
     read_backward,
+    shortness,
     sigmoid,
     similarity,
     similarity_backward,
     softmax,
     softmax_backward,
     softplus,
-    squares,
 )
+from memagents.kernels.products import multiply_once
 
 LIMIT = 20.0
 """No part of the interface vector is larger, or smaller than minus this (Collier and Beel 2018)."""
@@ -47,16 +52,13 @@ class Held(NamedTuple):
 class Head(NamedTuple):
     """What a head was told, and where that led it, step by step."""
 
-    key: Array
     strength: Number
     gate: Number
     exponent: Number
     shifts: Array
-    similarity: Array
     content: Array
     gated: Array
     shifted: Array
-    weights: Array
 
 
 @compiled
@@ -87,96 +89,126 @@ def logarithms(weights: Float[Array, " N"], out: Float[Array, " N"]) -> None:
 
 
 @compiled
+def shift(gated: Float[Array, " N"], shifts: Float[Array, " P"], shifted: Float[Array, " N"]) -> None:
+    """Writes where a head is after its moves (eq 8), of which the one in the middle leads nowhere."""
+    gated, shifts, shifted = borrowed(gated), borrowed(shifts), borrowed(shifted)
+    shifted[:] = 0
+    for s in range(len(shifts)):
+        stay, turn = around(len(shifts) // 2 - s, len(gated))
+        add_times(shifts[s], gated[turn:], shifted[:stay])
+        add_times(shifts[s], gated[:turn], shifted[stay:])
+
+
+@compiled
+def shift_backward(
+    gated: Float[Array, " N"],
+    shifts: Float[Array, " P"],
+    d_shifted: Float[Array, " N"],
+    d_gated: Float[Array, " N"],
+    d_shifts: Float[Array, " P"],
+) -> None:
+    """The gradient of `shift`."""
+    gated, shifts = borrowed(gated), borrowed(shifts)
+    d_shifted, d_gated, d_shifts = borrowed(d_shifted), borrowed(d_gated), borrowed(d_shifts)
+    d_gated[:] = 0
+    for s in range(len(shifts)):
+        stay, turn = around(len(shifts) // 2 - s, len(gated))
+        add_times(shifts[s], d_shifted[:stay], d_gated[turn:])
+        add_times(shifts[s], d_shifted[stay:], d_gated[:turn])
+        d_shifts[s] = dot(d_shifted[:stay], gated[turn:]) + dot(d_shifted[stay:], gated[:turn])
+
+
+@compiled
+def add_times(factor: Number, x: Float[Array, " N"], out: Float[Array, " N"]) -> None:
+    """Adds a multiple of one vector to another."""
+    for n in range(len(x)):
+        out[n] += factor * x[n]
+
+
+@compiled
 def address(
-    told: Array, memory: Float[Array, "N W"], lengths: Float[Array, " N"], previous: Float[Array, " N"]
+    told: Array, size: int, near: Float[Array, " N"], previous: Float[Array, " N"], weights: Float[Array, " N"]
 ) -> Head:
-    """Where one head goes (eqs 5 to 9)."""
-    slots, size = memory.shape
-    places = len(told) - size - 3
-    key, strength, gate = told[:size], softplus(told[size]), sigmoid(told[size + 1])
-    exponent = 1 + softplus(told[size + 2 + places])
-    near, content, gated = np.empty_like(previous), np.empty_like(previous), np.empty_like(previous)
-    shifted, weights, shifts = np.zeros_like(previous), np.empty_like(previous), np.empty_like(told[:places])
-    similarity(key, memory, lengths, near)
-    softmax(strength * near, content)
+    """Writes where one head goes (eqs 5 to 9), which is told a key of so many features, and near what that is."""
+    told, near, previous, weights = borrowed(told), borrowed(near), borrowed(previous), borrowed(weights)
+    slots, places = len(near), len(told) - size - 3
+    strength, gate, exponent = softplus(told[size]), sigmoid(told[size + 1]), ONE + softplus(told[size + 2 + places])
+    (content, gated, shifted), shifts = np.empty((3, slots), near.dtype), np.empty_like(told[:places])
     for n in range(slots):
-        gated[n] = gate * content[n] + (1 - gate) * previous[n]
+        content[n] = strength * near[n]
+    softmax(content, content)
+    for n in range(slots):
+        gated[n] = gate * content[n] + (ONE - gate) * previous[n]
     softmax(told[size + 2 : size + 2 + places], shifts)
-    for s in range(places):
-        stay, turn = around(places // 2 - s, slots)
-        for n in range(stay):
-            shifted[n] += gated[n + turn] * shifts[s]
-        for n in range(turn):
-            shifted[n + stay] += gated[n] * shifts[s]
+    shift(gated, shifts, shifted)
     logarithms(shifted, weights)
     for n in range(slots):
         weights[n] *= exponent
     softmax(weights, weights)
-    return Head(key, strength, gate, exponent, shifts, near, content, gated, shifted, weights)
+    return Head(strength, gate, exponent, shifts, content, gated, shifted)
 
 
 @compiled
 def address_backward(
     told: Array,
-    memory: Float[Array, "N W"],
-    lengths: Float[Array, " N"],
+    size: int,
+    near: Float[Array, " N"],
     previous: Float[Array, " N"],
-    head: Head,
+    weights: Float[Array, " N"],
     d_weights: Float[Array, " N"],
     d_told: Array,
-    d_memory: Float[Array, "N W"],
+    d_near: Float[Array, " N"],
 ) -> None:
-    """Writes the gradient of what a head was told, and adds to that of the memory.
+    """Writes the gradients of what a head was told, but for its key, and of what is near that.
 
     That of the weights goes from where the head went to where it was.
     """
-    slots, size = memory.shape
-    places = len(head.shifts)
-    d_powers, d_shifted, d_gated = np.empty_like(d_weights), np.empty_like(d_weights), np.zeros_like(d_weights)
-    d_exponent = d_gate = d_strength = told.dtype.type(0)
-    softmax_backward(head.weights, d_weights, d_powers)
+    told, near, previous, weights = borrowed(told), borrowed(near), borrowed(previous), borrowed(weights)
+    d_weights, d_told, d_near = borrowed(d_weights), borrowed(d_told), borrowed(d_near)
+    went = np.empty_like(weights)
+    head = address(told, size, near, previous, went)
+    slots, places = len(near), len(head.shifts)
+    d_powers, d_shifted, d_gated = np.empty((3, slots), near.dtype)
+    softmax_backward(weights, d_weights, d_powers)
     logarithms(head.shifted, d_shifted)
+    d_exponent = dot(d_powers, d_shifted)
     for n in range(slots):
-        d_exponent += d_powers[n] * d_shifted[n]
         d_shifted[n] = d_powers[n] * head.exponent / (head.shifted[n] + told.dtype.type(FLOOR))
-    d_shifts = np.zeros_like(head.shifts)
-    for s in range(places):
-        stay, turn = around(places // 2 - s, slots)
-        for n in range(stay):
-            d_gated[n + turn] += d_shifted[n] * head.shifts[s]
-            d_shifts[s] += d_shifted[n] * head.gated[n + turn]
-        for n in range(turn):
-            d_gated[n] += d_shifted[n + stay] * head.shifts[s]
-            d_shifts[s] += d_shifted[n + stay] * head.gated[n]
-    d_content, d_logits = np.empty_like(d_weights), np.empty_like(d_weights)
+    d_shifts = np.empty_like(head.shifts)
+    shift_backward(head.gated, head.shifts, d_shifted, d_gated, d_shifts)
+    d_gate = dot(d_gated, head.content) - dot(d_gated, previous)
     for n in range(slots):
-        d_content[n] = head.gate * d_gated[n]
-        d_weights[n] = (1 - head.gate) * d_gated[n]
-        d_gate += d_gated[n] * (head.content[n] - previous[n])
-    softmax_backward(head.content, d_content, d_logits)
+        d_weights[n] = (ONE - head.gate) * d_gated[n]
+        d_gated[n] *= head.gate
+    softmax_backward(head.content, d_gated, d_near)
+    d_told[size] = dot(d_near, near) * sigmoid(told[size])
     for n in range(slots):
-        d_strength += d_logits[n] * head.similarity[n]
-        d_logits[n] *= head.strength
-    d_told[:] = 0
-    similarity_backward(head.key, memory, lengths, head.similarity, d_logits, d_told[:size], d_memory)
-    d_told[size] = d_strength * sigmoid(told[size])
-    d_told[size + 1] = d_gate * head.gate * (1 - head.gate)
+        d_near[n] *= head.strength
+    d_told[size + 1] = d_gate * head.gate * (ONE - head.gate)
     softmax_backward(head.shifts, d_shifts, d_told[size + 2 : size + 2 + places])
     d_told[size + 2 + places] = d_exponent * sigmoid(told[size + 2 + places])
 
 
 @compiled
+def split(interface: Float[Array, " I"], heads: int, size: int) -> tuple[Float[Array, "2*K P"], Array]:
+    """What each head is told, and what those that write erase and add."""
+    stop = len(interface) - 2 * heads * size
+    return interface[:stop].reshape(2 * heads, stop // (2 * heads)), interface[stop:]
+
+
+@compiled
 def written(said: Array, heads: int) -> tuple[Float[Array, "K W"], Float[Array, "K W"]]:
     """What the heads erase and add."""
-    erase, add = np.empty_like(said[: len(said) // 2]), np.empty_like(said[len(said) // 2 :])
-    for i in range(len(erase)):
-        erase[i], add[i] = sigmoid(said[i]), math.tanh(said[len(erase) + i])
+    erase, add = said[: len(said) // 2].copy(), said[len(said) // 2 :].copy()
+    sigmoid_(erase)
+    tanh_(add)
     return erase.reshape(heads, -1), add.reshape(heads, -1)
 
 
 @compiled
 def held(settings: Array, row: Float[Array, " S"]) -> Held:
     """The parts of a row."""
+    row = borrowed(row)
     heads, slots, size = int(settings[0]), int(settings[1]), int(settings[2])
     reads = len(row) - heads * size
     weights = reads - 2 * heads * slots
@@ -193,26 +225,20 @@ def step(
     """Writes what is held after a step."""
     before, after = held(settings, row_before), held(settings, row_after)
     (heads, size), slots = before.reads.shape, len(before.memory)
-    told, lengths = clipped(interface), np.empty_like(before.weights[0])
-    about = (len(told) - 2 * heads * size) // (2 * heads)
-    squares(before.memory, lengths)
+    told, said = split(clipped(interface), heads, size)
+    near = similarity(keys_of(told, size), before.memory, shortness(before.memory))
     for h in range(2 * heads):
-        head = address(told[h * about : (h + 1) * about], before.memory, lengths, before.weights[h])
-        put(head.weights, after.weights[h])
-    for k in range(heads):
-        read(after.weights[k], before.memory, after.reads[k])
-    erase, add = written(told[2 * heads * about :], heads)
+        address(told[h], size, near[h], before.weights[h], after.weights[h])
+    read(after.weights[:heads], before.memory, after.reads)
+    (erase, add), writing = written(said, heads), after.weights[heads:]
     for n in range(slots):
-        word = after.memory[n]
-        put(before.memory[n], word)
+        was, word = before.memory[n], after.memory[n]
+        put(was, word)
         for k in range(heads):
-            weight, gone = after.weights[heads + k, n], erase[k]
+            weight = writing[k, n]
             for w in range(size):
-                word[w] *= 1 - weight * gone[w]
-        for k in range(heads):
-            weight, new = after.weights[heads + k, n], add[k]
-            for w in range(size):
-                word[w] += weight * new[w]
+                word[w] *= ONE - weight * erase[k, w]
+    multiply_once(after.memory, writing.T, add, 1)
 
 
 @compiled
@@ -230,36 +256,24 @@ def write_backward(
     """
     heads, slots = weights.shape
     erase, add = written(said, heads)
-    d_erase, d_add = np.zeros_like(erase), np.zeros_like(add)
-    left, d_slot = np.empty_like(erase), np.empty_like(erase[0])
+    d_erase, d_add = d_said[: len(said) // 2].reshape(erase.shape), d_said[len(said) // 2 :].reshape(add.shape)
+    dots(d_weights, add, d_memory, 1)
+    multiply_once(d_add, weights, d_memory, 0)
+    left = np.empty((heads, *memory.shape), memory.dtype)  # what each head finds of the memory
     for n in range(slots):
-        put(memory[n], left[0])
-        put(d_memory[n], d_slot)
-        for k in range(heads):
+        for w in range(erase.shape[1]):
+            left[0, n, w] = memory[n, w]
+        for k in range(heads - 1):
             weight = weights[k, n]
-            d_weights[k, n] += dot(d_slot, add[k])
-            d_new = d_add[k]
-            for w in range(len(d_slot)):
-                d_new[w] += d_slot[w] * weight
-            if k + 1 < heads:
-                here, further, gone = left[k], left[k + 1], erase[k]
-                for w in range(len(d_slot)):
-                    further[w] = here[w] * (1 - weight * gone[w])
-        for k in range(heads - 1, -1, -1):
-            weight, d_weight = weights[k, n], memory.dtype.type(0)
-            here, gone, d_gone = left[k], erase[k], d_erase[k]
-            for w in range(len(d_slot)):
-                erased = d_slot[w] * here[w]
-                d_weight -= erased * gone[w]
-                d_gone[w] -= erased * weight
-                d_slot[w] *= 1 - weight * gone[w]
-            d_weights[k, n] += d_weight
-        put(d_slot, d_memory[n])
-    size = erase.shape[1]
+            for w in range(erase.shape[1]):
+                left[k + 1, n, w] = left[k, n, w] * (ONE - weight * erase[k, w])
+    for k in range(heads - 1, -1, -1):
+        one = slice(k, k + 1)
+        erase_backward(left[k], weights[one], erase[one], d_memory, d_weights[one], d_erase[one])
     for k in range(heads):
-        for w in range(size):
-            d_said[k * size + w] = d_erase[k, w] * erase[k, w] * (1 - erase[k, w])
-            d_said[(heads + k) * size + w] = d_add[k, w] * (1 - add[k, w] * add[k, w])
+        for w in range(erase.shape[1]):
+            d_erase[k, w] *= erase[k, w] * (ONE - erase[k, w])
+            d_add[k, w] *= ONE - add[k, w] * add[k, w]
 
 
 def step_backward(
@@ -273,18 +287,18 @@ def step_backward(
     """Writes the gradient of the interface vector; that of what is held goes from after the step to before it."""
     before, after, d = held(settings, row_before), held(settings, row_after), held(settings, d_row)
     heads, size = before.reads.shape
-    told, lengths = clipped(interface), np.empty_like(before.weights[0])
-    about = (len(told) - 2 * heads * size) // (2 * heads)
-    place = 2 * heads * about
-    squares(before.memory, lengths)
-    writing, d_writing = after.weights[heads:], d.weights[heads:]
-    write_backward(told[place:], before.memory, writing, d_interface[place:], d.memory, d_writing)
-    for k in range(heads):
-        read_backward(after.weights[k], before.memory, d.reads[k], d.weights[k], d.memory)
+    told, said = split(clipped(interface), heads, size)
+    d_told, d_said = split(d_interface, heads, size)
+    write_backward(said, before.memory, after.weights[heads:], d_said, d.memory, d.weights[heads:])
+    read_backward(after.weights[:heads], before.memory, d.reads, d.weights[:heads], d.memory)
+    keys, short = keys_of(told, size), shortness(before.memory)
+    near = similarity(keys, before.memory, short)
+    d_keys, d_near = np.empty_like(keys), np.empty_like(near)
     for h in range(2 * heads):
-        one, d_one = told[h * about : (h + 1) * about], d_interface[h * about : (h + 1) * about]
-        head = address(one, before.memory, lengths, before.weights[h])
-        address_backward(one, before.memory, lengths, before.weights[h], head, d.weights[h], d_one, d.memory)
-    for i in range(len(told)):
+        way = before.weights[h], after.weights[h], d.weights[h]
+        address_backward(told[h], size, near[h], *way, d_told[h], d_near[h])
+    similarity_backward(keys, before.memory, short, near, d_near, d_keys, d.memory)
+    put_keys(d_keys, d_told)
+    for i in range(len(interface)):
         if interface[i] > LIMIT or interface[i] < -LIMIT:
             d_interface[i] = 0

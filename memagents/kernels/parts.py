@@ -1,21 +1,23 @@
-"""What the kernels of several memories have in common, for one row of a batch and one head.
+"""What the kernels of several memories have in common, for one row of a batch.
 
-Axes: N slots, W features of a word.
+A loop that sums does not write, and the other way round: of one that does both, machine code takes another way where
+arrays lie close to each other, and sums then round otherwise from one call to the next.
+
+Axes: R heads, N slots, W features of a word.
 """
 
 import math
-from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
 
-from memagents.kernels.compilation import compiled
+from memagents.kernels.compilation import Array, Number, compiled
+from memagents.kernels.dots import dots
 from memagents.kernels.exponentials import exp_
+from memagents.kernels.products import multiply_once
 
-Array: TypeAlias = np.ndarray
-
-Number: TypeAlias = Any
-"""One of an array's numbers, of 32 or 64 bits."""
+ONE = np.float32(1)
+"""Beside numbers of 32 bits it leaves them as they are, where Python's makes 64 of them, half as many at a time."""
 
 SHORT = 1e-3
 """The length below which a word has hardly a direction: an empty slot is similar to nothing."""
@@ -40,7 +42,7 @@ def add(x: Float[Array, " N"], out: Float[Array, " N"]) -> None:
 @compiled
 def sigmoid(x: Number) -> Number:
     """σ."""
-    return 1 / (1 + math.exp(-x))
+    return ONE / (ONE + math.exp(-x))
 
 
 @compiled
@@ -94,69 +96,115 @@ def dot(x: Float[Array, " W"], y: Float[Array, " W"]) -> Number:
 
 
 @compiled
-def squares(memory: Float[Array, "N W"], out: Float[Array, " N"]) -> None:
-    """The squared length of each word."""
-    for n in range(len(memory)):
-        out[n] = square(memory[n])
+def shortness(words: Float[Array, "N W"]) -> Float[Array, " N"]:
+    """One by the length of each word."""
+    out = np.empty_like(words[:, 0])
+    for n in range(len(words)):
+        out[n] = square(words[n])
+    for n in range(len(words)):
+        out[n] = ONE / math.sqrt(out[n])
+    return out
 
 
 @compiled
 def similarity(
-    key: Float[Array, " W"], memory: Float[Array, "N W"], lengths: Float[Array, " N"], out: Float[Array, " N"]
-) -> None:
-    """cos(k, M_i): `ops.addressing.cosine_similarity`. The lengths are squared."""
-    key_square = square(key)
-    for n in range(len(memory)):
-        out[n] = dot(key, memory[n])
-    for n in range(len(memory)):
-        out[n] /= math.sqrt(key_square * lengths[n])
+    keys: Float[Array, "R W"], memory: Float[Array, "N W"], short: Float[Array, " N"]
+) -> Float[Array, "R N"]:
+    """cos(k, M_i) for each key: `ops.addressing.cosine_similarity`."""
+    short_keys, out = shortness(keys), np.empty((len(keys), len(memory)), keys.dtype)
+    dots(out, keys, memory, 0)
+    for r in range(len(keys)):
+        near, short_key = out[r], short_keys[r]
+        for n in range(len(memory)):
+            near[n] *= short_key * short[n]
+    return out
 
 
 @compiled
 def similarity_backward(
-    key: Float[Array, " W"],
+    keys: Float[Array, "R W"],
     memory: Float[Array, "N W"],
-    lengths: Float[Array, " N"],
-    out: Float[Array, " N"],
-    d_out: Float[Array, " N"],
-    d_key: Float[Array, " W"],
+    short: Float[Array, " N"],
+    out: Float[Array, "R N"],
+    d_out: Float[Array, "R N"],
+    d_keys: Float[Array, "R W"],
     d_memory: Float[Array, "N W"],
 ) -> None:
-    """Adds to the gradients of key and words: ds/dk = (M_i / |M_i| - s k / |k|) / |k|, and the other way round."""
-    key_square, along_key = square(key), key.dtype.type(0)
+    """Writes the gradient of keys, and adds to that of words: ds/dk = (M_i / |M_i| - s k / |k|) / |k|, and so round."""
+    short_keys, across, along_word = shortness(keys), np.empty_like(d_out), np.zeros_like(short)
+    for r in range(len(keys)):
+        near, d_near, short_key, to_other = out[r], d_out[r], short_keys[r], across[r]
+        for n in range(len(memory)):
+            to_other[n] = d_near[n] * short_key * short[n]
+        for n in range(len(memory)):
+            along_word[n] += d_near[n] * near[n]
+        along_key = dot(near, d_near) * short_key * short_key
+        for w in range(keys.shape[1]):
+            d_keys[r, w] = -along_key * keys[r, w]
     for n in range(len(memory)):
-        along_key += d_out[n] * out[n]
-        across = d_out[n] / math.sqrt(key_square * lengths[n])
-        along_word = d_out[n] * out[n] / lengths[n]
-        word, d_word = memory[n], d_memory[n]
-        for w in range(len(key)):
-            d_key[w] += across * word[w]
-            d_word[w] += across * key[w] - along_word * word[w]
-    for w in range(len(key)):
-        d_key[w] -= along_key / key_square * key[w]
+        along, word, d_word = along_word[n] * short[n] * short[n], memory[n], d_memory[n]
+        for w in range(len(word)):
+            d_word[w] -= along * word[w]
+    multiply_once(d_keys, across, memory, 1)
+    multiply_once(d_memory, across.T, keys, 1)
 
 
 @compiled
-def read(weights: Float[Array, " N"], memory: Float[Array, "N W"], out: Float[Array, " W"]) -> None:
-    """Σ_i w_i M_i."""
-    out[:] = 0
-    for n in range(len(memory)):
-        weight, word = weights[n], memory[n]
-        for w in range(len(out)):
-            out[w] += weight * word[w]
+def keys_of(told: Float[Array, "R P"], size: int) -> Float[Array, "R W"]:
+    """The keys with which what heads are told begins, side by side: loops over what is cut out are slow."""
+    keys = np.empty((len(told), size), told.dtype)
+    for r in range(len(told)):
+        for w in range(size):
+            keys[r, w] = told[r, w]
+    return keys
+
+
+@compiled
+def put_keys(keys: Float[Array, "R W"], told: Float[Array, "R P"]) -> None:
+    """Undoes `keys_of`."""
+    for r in range(len(told)):
+        for w in range(keys.shape[1]):
+            told[r, w] = keys[r, w]
+
+
+@compiled
+def read(weights: Float[Array, "R N"], memory: Float[Array, "N W"], out: Float[Array, "R W"]) -> None:
+    """Σ_i w_i M_i, for each head."""
+    multiply_once(out, weights, memory, 0)
 
 
 @compiled
 def read_backward(
-    weights: Float[Array, " N"],
+    weights: Float[Array, "R N"],
     memory: Float[Array, "N W"],
-    d_out: Float[Array, " W"],
-    d_weights: Float[Array, " N"],
+    d_out: Float[Array, "R W"],
+    d_weights: Float[Array, "R N"],
     d_memory: Float[Array, "N W"],
 ) -> None:
     """Adds to the gradients of weights and words."""
+    dots(d_weights, d_out, memory, 1)
+    multiply_once(d_memory, weights.T, d_out, 1)
+
+
+@compiled
+def erase_backward(
+    memory: Float[Array, "N W"],
+    weights: Float[Array, "1 N"],
+    gone: Float[Array, "1 W"],
+    d_memory: Float[Array, "N W"],
+    d_weights: Float[Array, "1 N"],
+    d_gone: Float[Array, "1 W"],
+) -> None:
+    """Writes the gradient of what a head erases: M_i (1 - w_i e); that of the memory goes from after to before.
+
+    Adds to that of the weights.
+    """
+    lost = np.empty_like(memory)
     for n in range(len(memory)):
-        d_weights[n] += dot(memory[n], d_out)
-        weight, d_word = weights[n], d_memory[n]
-        for w in range(len(d_out)):
-            d_word[w] += weight * d_out[w]
+        word, d_word, weight = memory[n], d_memory[n], weights[0, n]
+        for w in range(len(word)):
+            lost[n, w] = -d_word[w] * word[w]
+        for w in range(len(word)):
+            d_word[w] *= ONE - weight * gone[0, w]
+    dots(d_weights, gone, lost, 1)
+    multiply_once(d_gone, weights, lost, 0)

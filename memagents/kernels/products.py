@@ -5,13 +5,19 @@ stand side by side, and for few rows this takes as long as multiplying. Here a t
 panel holds a few columns of the weights, as many as a tile has.
 """
 
+from typing import Final
+
 import numpy as np
 from jaxtyping import Float
+from torch import Tensor
 
-from memagents.kernels.compilation import compiled
-from memagents.kernels.parts import Array
-from memagents.kernels.threads import share
+from memagents.kernels.borrowing import borrowed
+from memagents.kernels.compilation import Array, compiled
+from memagents.kernels.threads import all_threads, in_team, share, this_thread
 from memagents.kernels.tiles import REGISTER, ROWS, VECTORS, tile
+
+DEPTH: Final = 256
+"""Rows of a panel, where there are many: with these it stays in the cache that is nearest to the processor."""
 
 
 @compiled
@@ -50,23 +56,69 @@ def in_panels(b: Float[Array, "K N"]) -> Float[Array, "P K W"]:
 @compiled
 def multiply(out: Float[Array, "M N"], a: Float[Array, "M K"], panels: Float[Array, "P K W"], kept: int) -> None:
     """out = kept out + a b, in all columns of out; of what out held, all is kept (1) or nothing (0). K is not 0."""
-    width = panels.shape[2]
+    out, a, panels, width = borrowed(out), borrowed(a), borrowed(panels), panels.shape[2]
     for p in range(len(panels)):
         columns = out[:, p * width : (p + 1) * width]
         if columns.shape[1] == width:
-            for m in range(0, len(out), ROWS):
-                tile(columns[m:], a[m:], panels[p], min(ROWS, len(out) - m), kept)
+            multiply_panel(columns, a, panels[p], kept)
         else:
             multiply_narrow(columns, a, panels[p], kept)
 
 
 @compiled
+def multiply_once(out: Float[Array, "M N"], a: Float[Array, "M K"], b: Float[Array, "K N"], kept: int) -> None:
+    """`multiply` by what is not put in order for it, as it is needed but once."""
+    out, a, b = borrowed(out), borrowed(a), borrowed(b)
+    width, number = width_of(b), b.shape[1]
+    for first in range(0, number, width):
+        if first + width <= number:
+            multiply_panel(out[:, first:], a, b[:, first:], kept)
+        else:
+            multiply_narrow(out[:, first:], a, in_panels(b[:, first:])[0], kept)
+
+
+@compiled
+def multiply_panel(out: Float[Array, "M N"], a: Float[Array, "M K"], b: Float[Array, "K N"], kept: int) -> None:
+    """`multiply` in as many columns as a tile has, tile by tile, which all have about as many rows."""
+    number = (len(out) + ROWS - 1) // ROWS
+    for n in range(number):
+        m, stop = share(len(out), n, number)
+        tile(out[m:], a[m:], b, stop - m, kept)
+
+
+@compiled
 def multiply_narrow(out: Float[Array, "M N"], a: Float[Array, "M K"], panel: Float[Array, "K W"], kept: int) -> None:
     """`multiply` by a panel that is wider than what is wanted."""
-    wide = np.zeros((ROWS, panel.shape[1]), out.dtype)
+    wide = np.empty((ROWS, panel.shape[1]), out.dtype)
     for m in range(0, len(out), ROWS):
         rows = min(ROWS, len(out) - m)
         tile(wide, a[m:], panel, rows, 0)
         for row in range(rows):
             for n in range(out.shape[1]):
                 out[m + row, n] = wide[row, n] + out[m + row, n] if kept else wide[row, n]
+
+
+def product(a: Float[Tensor, "M K"], b: Float[Tensor, "K N"]) -> Float[Tensor, "M N"]:
+    """a b by a team of threads; it has no gradient."""
+    out = a.new_empty(len(a), b.shape[1])
+    kernel = multiply_deep if a.shape[1] > len(a) else multiply_tall
+    in_team(kernel, (out.numpy(), a.detach().numpy(), b.detach().numpy()), 2 * out.numel() * a.shape[1])
+    return out
+
+
+@compiled
+def multiply_deep(out: Float[Array, "M N"], a: Float[Array, "M K"], b: Float[Array, "K N"], _: None) -> None:
+    """out = a b, where K is many. A thread takes some columns."""
+    out, a, b = borrowed(out), borrowed(a), borrowed(b)
+    first, stop = share_of_columns(b, this_thread(), all_threads())
+    for top in range(0, len(b), DEPTH):
+        deep = slice(top, top + DEPTH)
+        multiply(out[:, first:stop], a[:, deep], in_panels(b[deep, first:stop]), min(top, 1))
+
+
+@compiled
+def multiply_tall(out: Float[Array, "M N"], a: Float[Array, "M K"], b: Float[Array, "K N"], _: None) -> None:
+    """out = a b, where M is many. A thread takes some rows."""
+    out, a, b = borrowed(out), borrowed(a), borrowed(b)
+    first, stop = share(len(a), this_thread(), all_threads())
+    multiply(out[first:stop], a[first:stop], in_panels(b), 0)

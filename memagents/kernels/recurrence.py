@@ -22,9 +22,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from memagents.kernels import cells
-from memagents.kernels.compilation import compiled
-from memagents.kernels.parts import Array, add, put
-from memagents.kernels.products import in_panels, multiply, share_of_columns
+from memagents.kernels.borrowing import borrowed
+from memagents.kernels.compilation import Array, compiled
+from memagents.kernels.parts import add, put
+from memagents.kernels.products import in_panels, multiply, product, share_of_columns
 from memagents.kernels.threads import OPENMP, all_threads, in_team, share, this_thread, wait
 from memagents.kernels.tiles import ROWS
 from memagents.kernels.unroll import arrays, can_work_with
@@ -104,6 +105,8 @@ def advance(
 ) -> None:
     """All steps. What each hears is kept beside what comes of it, in `past`, of which the first hidden vectors and all
     inputs are given."""
+    told, heard, past, begin_cell = borrowed(told), borrowed(heard), borrowed(past), borrowed(begin_cell)
+    hidden, cell, sizes = borrowed(hidden), borrowed(cell), borrowed(sizes)
     first, stop, thread, team = division(sizes)
     left, right = share_of_columns(weights.T, thread, team)
     panels, size, begins = in_panels(weights[left:right].T), hidden.shape[1], 0
@@ -144,6 +147,9 @@ def retreat(
 
     Of `d_after` and `d_cell_after`, either may have no rows, which is 0.
     """
+    gates, heard, past, begin_cell = borrowed(gates), borrowed(heard), borrowed(past), borrowed(begin_cell)
+    cell, d_after, d_cell_after, sizes = borrowed(cell), borrowed(d_after), borrowed(d_cell_after), borrowed(sizes)
+    d_hidden, d_cell, d_told, d_heard = borrowed(d_hidden), borrowed(d_cell), borrowed(d_told), borrowed(d_heard)
     first, stop, thread, team = division(sizes)
     left, right = share_of_columns(weights, thread, team)
     panels, begins = in_panels(weights[:, left:right]), sizes.sum()
@@ -178,6 +184,8 @@ def take_step(
     _: None,
 ) -> None:
     """One step of an LSTM. A thread takes some features of the hidden vector, with all their gates."""
+    inputs, before, cell_before, hidden = borrowed(inputs), borrowed(before), borrowed(cell_before), borrowed(hidden)
+    weight_ih, weight_hh, cell = borrowed(weight_ih), borrowed(weight_hh), borrowed(cell)
     rows, size = before.shape
     first, stop = share_of_columns(before, this_thread(), all_threads())
     mine = stop - first
@@ -228,7 +236,7 @@ class _Unroll(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         apart, size = kind == cells.HEARS_APART, begin.shape[1]
         if apart:
-            told, weights = torch.addmm(bias_ih, inputs, weight_ih.t()), torch.cat([weight_hh, bias_hh[:, None]], 1)
+            told, weights = product(inputs, weight_ih.t()).add_(bias_ih), torch.cat([weight_hh, bias_hh[:, None]], 1)
         else:
             told = inputs.new_empty(len(inputs), len(weight_hh))
             weights = torch.cat([weight_hh, weight_ih, (bias_ih + bias_hh)[:, None]], 1)
@@ -258,11 +266,11 @@ class _Unroll(torch.autograd.Function):
         walked = arrays((told, heard, past, begin_cell, cell, *given, d_begin, d_begin_cell, d_told, d_heard))
         known = cells.KINDS[ctx.kind], *arrays([weight_hh])
         in_team(retreat, (*known, *walked, ctx.steps), 2 * told.numel() * size)
-        d_weights = (past.t() @ d_heard).t()
+        d_weights = product(past.t(), d_heard).t()
         d_weight_hh, d_bias_hh = d_weights[:, :size], d_weights[:, -1]
         if apart:
-            d_weight_ih, d_bias_ih = (inputs.t() @ d_told).t(), d_told.sum(0)
+            d_weight_ih, d_bias_ih = product(inputs.t(), d_told).t(), d_told.sum(0)
         else:
             d_weight_ih, d_bias_ih = d_weights[:, size:-1], d_bias_hh
-        d_inputs = d_told @ weight_ih if ctx.needs_input_grad[2] else None
+        d_inputs = product(d_told, weight_ih) if ctx.needs_input_grad[2] else None
         return None, None, d_inputs, d_begin, d_begin_cell, d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh

@@ -6,8 +6,7 @@ Axes: T time, B batch rows, S segments.
 import numpy as np
 from jaxtyping import Bool, Int
 
-from memagents.kernels.compilation import compiled
-from memagents.kernels.parts import Array
+from memagents.kernels.compilation import Array, compiled
 
 
 @compiled

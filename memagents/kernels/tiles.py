@@ -9,70 +9,88 @@ Of out = a b, some rows by as many columns as VECTORS registers hold,
 Python go to memory and back for every k.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from llvmlite import ir
 from numba import types
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-ROWS: Final = 6
-"""Of a tile at most. With VECTORS columns each, and for the factors, these are as many registers as there are (16)."""
+WIDE: Final = "+avx512f" in cpu_target.target_context.codegen().magic_tuple()[-1]
+"""Whether the processor that code is compiled for has 32 registers of 64 bytes, not 16 of half as many."""
+
+REGISTER: Final = 64 if WIDE else 32
+"""Bytes of a register. Where a processor's are shorter, two stand for one."""
 
 VECTORS: Final = 2
 
-REGISTER: Final = 32
-"""Bytes of a register. Where a processor's are shorter, two stand for one."""
+ROWS: Final = 8 if WIDE else 6
+"""Of a tile at most. With VECTORS columns each, and for the factors, 6 fill 16 registers; 8 keep both multipliers of a
+processor busy, which more would not do any better."""
 
 SIZE: Final = ir.IntType(64)
 
 BYTES: Final = {ir.FloatType(): 4, ir.DoubleType(): 8}
 
 
-def _tile(_: Any, out: Any, a: Any, panel: Any, rows: Any, kept: Any) -> tuple[Any, Callable[..., Any]]:
-    """out = kept out + a b, in so many rows, of which a tile has at most ROWS, and the columns of b in a panel.
+def _tile(_: Any, out: Any, a: Any, b: Any, rows: Any, kept: Any) -> tuple[Any, Callable[..., Any]]:
+    """out = kept out + a b, in so many rows, of which a tile has at most ROWS, and as many columns as a tile has.
 
-    The panel has at least one row, and is as wide as a tile. Kept is all of what out held (1), or nothing (0).
+    There is at least one row of b. Kept is all of what out held (1), or nothing (0).
     """
 
     def call(context: Any, builder: ir.IRBuilder, _: Any, arguments: Any) -> Any:
-        given = zip((out, a, panel), arguments, strict=False)
-        arrays = [make_array(kind)(context, builder, each) for kind, each in given]  # type: ignore[no-untyped-call]
-        begins = [array.data for array in arrays]
-        number_size = SIZE(BYTES[begins[0].type.pointee])
-        strides = [builder.sdiv(builder.extract_value(array.strides, 0), number_size) for array in arrays[:2]]
-        depth, (rows, kept) = builder.extract_value(arrays[2].shape, 0), arguments[3:]
+        begins, strides, shapes = taken_apart(context, builder, (out, a, b), arguments)
+        behind = [strides[0][0], *strides[1], strides[2][0]]
+        depth, (rows, kept) = shapes[2][0], arguments[3:]
         end = builder.append_basic_block()
         cases = builder.switch(rows, end)
         for number in range(1, ROWS + 1):
             case = builder.append_basic_block()
             cases.add_case(SIZE(number), case)
             with builder.goto_block(case):
-                builder.call(function_of(builder.module, begins[0].type, number), [*begins, *strides, depth, kept])
+                builder.call(function_of(builder.module, begins[0].type, number), [*begins, *behind, depth, kept])
                 builder.branch(end)
         builder.position_at_end(end)
         return context.get_dummy_value()
 
-    return types.void(out, a, panel, types.intp, types.intp), call
+    return types.void(out, a, b, types.intp, types.intp), call
 
 
 tile: Any = intrinsic(_tile)
 
 
+def taken_apart(
+    context: Any, builder: ir.IRBuilder, kinds: Sequence[Any], arguments: Sequence[Any]
+) -> tuple[list[Any], list[list[Any]], list[list[Any]]]:
+    """Of matrices: where they begin, how many numbers rows and columns are behind those before, their shapes."""
+    given = zip(kinds, arguments, strict=False)
+    arrays = [make_array(kind)(context, builder, each) for kind, each in given]  # type: ignore[no-untyped-call]
+    number_size = SIZE(BYTES[arrays[0].data.type.pointee])
+    begins, strides, shapes = [], [], []
+    for array in arrays:
+        begins.append(array.data)
+        behind = (builder.extract_value(array.strides, axis) for axis in (0, 1))
+        strides.append([builder.sdiv(stride, number_size) for stride in behind])
+        shapes.append([builder.extract_value(array.shape, axis) for axis in (0, 1)])
+    return begins, strides, shapes
+
+
 def function_of(module: ir.Module, pointer: ir.PointerType, rows: int) -> ir.Function:
     """The function for a tile of so many rows.
 
-    It takes where out, a and the panel begin, how many numbers a row of out and a row of a are behind the one before,
-    how many rows the panel has, and whether out is kept.
+    It takes where out, a and b begin, how many numbers a row of out, a row of a, a column of a and a row of b are
+    behind the one before, how many rows b has, and whether out is kept.
     """
     name = f"tile_of_{rows}_{pointer.pointee}"
     if name in module.globals:
         return module.globals[name]
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer] * 3 + [SIZE] * 4), name)
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer] * 3 + [SIZE] * 6), name)
     function.linkage = "internal"
     function.attributes.add("noinline")
-    out, a, panel, out_stride, a_stride, depth, kept = function.args
+    out, a, b, out_stride, a_stride, a_step, b_stride, depth, kept = function.args
     lanes, aligned = REGISTER // BYTES[pointer.pointee], BYTES[pointer.pointee]
     vector, every = ir.VectorType(pointer.pointee, lanes), ir.VectorType(ir.IntType(32), lanes)
     before, loop, after = (function.append_basic_block() for _ in range(3))
@@ -87,11 +105,12 @@ def function_of(module: ir.Module, pointer: ir.PointerType, rows: int) -> ir.Fun
 
     builder.position_at_end(loop)
     k, sums = builder.phi(SIZE), [builder.phi(vector) for _ in places]
-    b_row = builder.gep(panel, [builder.mul(k, SIZE(VECTORS * lanes))])
+    factors_at = builder.mul(k, a_step)
+    b_row = builder.gep(b, [builder.mul(k, b_stride)])
     columns = [builder.load(vector_at(builder, b_row, vector, v), align=aligned) for v in range(VECTORS)]
     nexts = []
     for m, a_row in enumerate(a_rows):
-        number = builder.insert_element(zeros, builder.load(builder.gep(a_row, [k])), SIZE(0))
+        number = builder.insert_element(zeros, builder.load(builder.gep(a_row, [factors_at])), SIZE(0))
         factor = builder.shuffle_vector(number, zeros, ir.Constant(every, None))
         for v, column in enumerate(columns):
             nexts.append(multiply_add(builder, factor, column, sums[m * VECTORS + v]))

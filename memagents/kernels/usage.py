@@ -7,8 +7,9 @@ of them is told, in which a free gate stands one place after a key of W features
 import numpy as np
 from jaxtyping import Float
 
-from memagents.kernels.compilation import compiled
-from memagents.kernels.parts import Array, put, sigmoid
+from memagents.kernels.borrowing import borrowed
+from memagents.kernels.compilation import Array, compiled
+from memagents.kernels.parts import ONE, dot, put, sigmoid
 
 TIE = 1e-5
 """How much more used each slot is taken to be than the one before it, where slots are ranked.
@@ -24,18 +25,26 @@ LEAST = 1e-6
 def by_usage(usage: Float[Array, " N"]) -> Array:
     """The slots, those used least first: `ops.addressing.by_usage`.
 
-    Each is inserted among those before it, which takes no longer than a look at every link between slots, and seconds
-    less to compile than a sorting function.
+    A slot's place is how many are used less, which a processor counts many at a time.
     """
-    ranks, order = np.empty_like(usage), np.empty(len(usage), np.int64)
+    taken, order = np.empty_like(usage), np.zeros(len(usage), np.int64)
     for n in range(len(usage)):
-        ranks[n] = usage[n] + usage.dtype.type(TIE * n)
-        place = n
-        while place > 0 and ranks[order[place - 1]] > ranks[n]:
-            order[place] = order[place - 1]
-            place -= 1
-        order[place] = n
+        taken[n] = usage[n] + usage.dtype.type(TIE * n)
+    for n in range(len(usage)):
+        order[place_of(n, taken)] = n  # (slots whose usage is NaN are all the first, and the others may be no slot's)
     return order
+
+
+@compiled
+def place_of(n: int, taken: Float[Array, " N"]) -> int:
+    """How many slots come before this one: those that are used less, and of its equals those before it."""
+    taken, place = borrowed(taken), 0
+    earlier, later = taken[:n], taken[n + 1 :]
+    for other in range(len(earlier)):
+        place += earlier[other] <= taken[n]
+    for other in range(len(later)):
+        place += later[other] < taken[n]
+    return place
 
 
 @compiled
@@ -45,7 +54,7 @@ def retention(told: Float[Array, "R P"], size: int, read_weights: Float[Array, "
     for r in range(len(told)):
         free, weights = sigmoid(told[r, size + 1]), read_weights[r]
         for n in range(len(kept)):
-            kept[n] *= 1 - free * weights[n]
+            kept[n] *= ONE - free * weights[n]
     return kept
 
 
@@ -66,13 +75,13 @@ def retention_backward(
             if other != r:
                 free, weights = sigmoid(told[other, size + 1]), read_weights[other]
                 for n in range(len(d_kept)):
-                    d_factor[n] *= 1 - free * weights[n]
-        free, d_free = sigmoid(told[r, size + 1]), told.dtype.type(0)
+                    d_factor[n] *= ONE - free * weights[n]
+        free = sigmoid(told[r, size + 1])
         weights, d_weights = read_weights[r], d_read_weights[r]
         for n in range(len(d_kept)):
-            d_free -= d_factor[n] * weights[n]
             d_weights[n] -= d_factor[n] * free
-        d_told[r, size + 1] = d_free * free * (1 - free)
+        d_free = -dot(d_factor, weights)
+        d_told[r, size + 1] = d_free * free * (ONE - free)
 
 
 @compiled
@@ -81,7 +90,7 @@ def allocation(usage: Float[Array, " N"], order: Array, out: Float[Array, " N"])
     used_before = usage.dtype.type(1)
     for n in order:
         used = usage.dtype.type(LEAST + (1 - LEAST) * usage[n])
-        out[n] = (1 - used) * used_before
+        out[n] = (ONE - used) * used_before
         used_before *= used
 
 
@@ -99,4 +108,4 @@ def allocation_backward(
     for n in order[::-1]:
         used = usage.dtype.type(LEAST + (1 - LEAST) * usage[n])
         d_usage[n] += (1 - LEAST) * (later / used - before[n] * d_allocation[n])
-        later += d_allocation[n] * (1 - used) * before[n]
+        later += d_allocation[n] * (ONE - used) * before[n]

@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 from jaxtyping import Bool, Float
 
 from memagents.kernels import cells
-from memagents.kernels.compilation import compiled
-from memagents.kernels.parts import Array, add, put
+from memagents.kernels.compilation import Array, compiled
+from memagents.kernels.parts import add, put
 from memagents.kernels.products import in_panels, multiply
 from memagents.kernels.threads import all_threads, share, this_thread
 from memagents.kernels.tiles import ROWS

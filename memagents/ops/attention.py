@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from memagents.ops.linear import linear
 from memagents.ops.recurrence import check_positive
 
 SHORTEST = 16
@@ -109,7 +110,7 @@ def content_scores(
     queries: Float[Tensor, "B K T E"], context: Float[Tensor, "B C H"], to_keys: Float[Tensor, "KE H"]
 ) -> Float[Tensor, "B K T C"]:
     """q·k, where the keys are W x of the context x."""
-    return queries @ split_heads(F.linear(context, to_keys), queries.shape[1]).mT
+    return queries @ split_heads(linear(context, to_keys), queries.shape[1]).mT
 
 
 def content_scores_of_step(
@@ -133,7 +134,7 @@ def read_values(
     weights: Float[Tensor, "B K T C"], context: Float[Tensor, "B C H"], to_values: Float[Tensor, "KV H"]
 ) -> Float[Tensor, "B K T V"]:
     """Σ w v, where the values are W x of the context x."""
-    return weights @ split_heads(F.linear(context, to_values), weights.shape[1])
+    return weights @ split_heads(linear(context, to_values), weights.shape[1])
 
 
 def read_values_of_step(
@@ -154,7 +155,7 @@ def ask(
     """
     if queries.shape[1] == 1 or context.shape[2] <= queries.shape[2]:
         return queries @ to_keys @ context.mT
-    return queries @ F.linear(context, to_keys).mT
+    return queries @ linear(context, to_keys).mT
 
 
 def answer(
@@ -162,8 +163,8 @@ def answer(
 ) -> Float[Tensor, "B T V"]:
     """`read_values` of one head, by the same rule."""
     if weights.shape[1] == 1 or context.shape[2] <= len(to_values):
-        return F.linear(weights @ context, to_values)
-    return weights @ F.linear(context, to_values)
+        return linear(weights @ context, to_values)
+    return weights @ linear(context, to_values)
 
 
 def attention_weights(scores: Float[Tensor, "... T C"], readable: Bool[Tensor, "... #T C"]) -> Float[Tensor, "... T C"]:

@@ -1,0 +1,27 @@
+"""Arrays whose owners outlive a kernel, which needs to count none of their uses.
+
+Numba counts how often each array is referred to, also by rows and parts that are cut out of it, and frees it when
+nothing is left. It counts in memory that all threads share, which costs more than a short loop over a row.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
+
+
+def _borrowed(_: Any, array: Any) -> tuple[Any, Callable[..., Any]]:
+    """The same array, of which nobody counts the uses: what it is cut of has to stay with the caller meanwhile."""
+
+    def call(context: Any, builder: ir.IRBuilder, _: Any, arguments: Any) -> Any:
+        same = make_array(array)(context, builder, arguments[0])  # type: ignore[no-untyped-call]
+        same.meminfo = ir.Constant(same.meminfo.type, None)
+        same.parent = ir.Constant(same.parent.type, None)
+        return same._getvalue()
+
+    return array(array), call
+
+
+borrowed: Any = intrinsic(_borrowed)

@@ -1,0 +1,60 @@
+"""Linear layers over whole sequences, by our own products where those are faster than torch's."""
+
+from typing import Any, Final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from memagents.kernels.products import product
+from memagents.kernels.unroll import can_work_with
+
+ENOUGH: Final = 1 << 24
+"""Operations of a product from which on ours is faster: what it takes to call it outweighs less."""
+
+
+class Linear(nn.Linear):
+    """`torch.nn.Linear`, for inputs that are many."""
+
+    def forward(self, input: Float[Tensor, "... D"]) -> Float[Tensor, "... O"]:
+        """x W^T + b."""
+        return linear(input, self.weight, self.bias)
+
+
+def linear(
+    x: Float[Tensor, "... D"], weight: Float[Tensor, "O D"], bias: Float[Tensor, " O"] | None = None
+) -> Float[Tensor, "... O"]:
+    """What `torch.nn.functional.linear` is asked and answers; it has no second derivative where there is enough to do.
+
+    Where a processor has wide registers that torch's library does not use, as those of AMD, it is twice as fast.
+    """
+    enough = 2 * x.numel() * len(weight) >= ENOUGH
+    if not enough or not can_work_with(x) or torch.is_autocast_enabled("cpu") or x.dtype is not weight.dtype:
+        return F.linear(x, weight, bias)
+    told: Tensor = _Linear.apply(x.reshape(-1, x.shape[-1]), weight, bias)  # type: ignore[no-untyped-call]
+    return told.view(*x.shape[:-1], -1)
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        x, weight = x.contiguous(), weight.contiguous()
+        ctx.save_for_backward(x, weight)
+        out = product(x, weight.t())
+        return out if bias is None else out.add_(bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor | None, ...]:
+        (x, weight), d_out = ctx.saved_tensors, d_out.contiguous()
+        d_x = product(d_out, weight) if ctx.needs_input_grad[0] else None
+        d_weight = d_bias = None
+        if ctx.needs_input_grad[1]:
+            # Threads share the columns of such a product, so that there should be many.
+            wide = x.shape[1] >= len(weight)
+            d_weight = product(d_out.t(), x) if wide else product(x.t(), d_out).t()
+        if ctx.needs_input_grad[2]:
+            d_bias = d_out.sum(0)
+        return d_x, d_weight, d_bias
