@@ -6,7 +6,7 @@ the continued fraction of Lambert (Mémoire sur quelques propriétés remarquabl
 
     tanh x = x / (1 + x² / (3 + x² / (5 + ...)))    cut off after 13, at x/2, and doubled: tanh x = 2t / (1 + t²)
 
-which is within 1.3e-7 of tanh, and never above 1. In 64 bits they are the C library's.
+which is within 1.8e-7 of tanh, and never above 1. In 64 bits they are the C library's.
 """
 
 import math
@@ -33,8 +33,10 @@ def rational(x: Number) -> Number:
     within = FLAT if x > FLAT else -FLAT if x < -FLAT else x  # NaN is neither, and stays NaN
     half = HALF * within
     y = half * half
-    t = half * (((P2 * y + P1) * y + P0) * y + ONE) / (((Q2 * y + Q1) * y + Q0) * y + ONE)
-    return (t + t) / (t * t + ONE)
+    above = half * (((P2 * y + P1) * y + P0) * y + ONE)
+    below = ((Q2 * y + Q1) * y + Q0) * y + ONE
+    whole = (above + above) * below / (above * above + below * below)  # 2t / (1 + t²) for t = above / below
+    return ONE if whole > ONE else -ONE if whole < -ONE else whole
 
 
 @compiled

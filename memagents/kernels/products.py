@@ -99,26 +99,32 @@ def multiply_narrow(out: Float[Array, "M N"], a: Float[Array, "M K"], panel: Flo
 
 
 def product(a: Float[Tensor, "M K"], b: Float[Tensor, "K N"]) -> Float[Tensor, "M N"]:
-    """a b by a team of threads; it has no gradient."""
+    """a b, of many rows, by a team of threads; it has no gradient."""
     out = a.new_empty(len(a), b.shape[1])
-    kernel = multiply_deep if a.shape[1] > len(a) else multiply_tall
-    in_team(kernel, (out.numpy(), a.detach().numpy(), b.detach().numpy()), 2 * out.numel() * a.shape[1])
+    in_team(_product, (out.numpy(), a.detach().numpy(), b.detach().numpy()), 2 * out.numel() * len(b))
+    return out
+
+
+def product_over_rows(a: Float[Tensor, "M K"], b: Float[Tensor, "M N"]) -> Float[Tensor, "K N"]:
+    """a^T b, of many rows, by a team of threads: as the gradient of weights is made. It has no gradient itself."""
+    out = a.new_empty(a.shape[1], b.shape[1])
+    in_team(_product_over_rows, (out.numpy(), a.detach().numpy(), b.detach().numpy()), 2 * out.numel() * len(b))
     return out
 
 
 @compiled
-def multiply_deep(out: Float[Array, "M N"], a: Float[Array, "M K"], b: Float[Array, "K N"], _: None) -> None:
-    """out = a b, where K is many. A thread takes some columns."""
-    out, a, b = borrowed(out), borrowed(a), borrowed(b)
-    first, stop = share_of_columns(b, this_thread(), all_threads())
-    for top in range(0, len(b), DEPTH):
-        deep = slice(top, top + DEPTH)
-        multiply(out[:, first:stop], a[:, deep], in_panels(b[deep, first:stop]), min(top, 1))
-
-
-@compiled
-def multiply_tall(out: Float[Array, "M N"], a: Float[Array, "M K"], b: Float[Array, "K N"], _: None) -> None:
-    """out = a b, where M is many. A thread takes some rows."""
+def _product(out: Float[Array, "M N"], a: Float[Array, "M K"], b: Float[Array, "K N"], _: None) -> None:
+    """A thread takes some rows."""
     out, a, b = borrowed(out), borrowed(a), borrowed(b)
     first, stop = share(len(a), this_thread(), all_threads())
     multiply(out[first:stop], a[first:stop], in_panels(b), 0)
+
+
+@compiled
+def _product_over_rows(out: Float[Array, "K N"], a: Float[Array, "M K"], b: Float[Array, "M N"], _: None) -> None:
+    """A thread takes some columns."""
+    out, a, b = borrowed(out), borrowed(a), borrowed(b)
+    first, stop = share_of_columns(b, this_thread(), all_threads())
+    for top in range(0, len(b), DEPTH):
+        rows = slice(top, top + DEPTH)
+        multiply(out[:, first:stop], a[rows].T, in_panels(b[rows, first:stop]), min(top, 1))

@@ -25,7 +25,7 @@ from memagents.kernels import cells
 from memagents.kernels.borrowing import borrowed
 from memagents.kernels.compilation import Array, compiled
 from memagents.kernels.parts import add, put
-from memagents.kernels.products import in_panels, multiply, product, share_of_columns
+from memagents.kernels.products import in_panels, multiply, product, product_over_rows, share_of_columns
 from memagents.kernels.threads import OPENMP, all_threads, in_team, share, this_thread, wait
 from memagents.kernels.tiles import ROWS
 from memagents.kernels.unroll import arrays, can_work_with
@@ -266,10 +266,10 @@ class _Unroll(torch.autograd.Function):
         walked = arrays((told, heard, past, begin_cell, cell, *given, d_begin, d_begin_cell, d_told, d_heard))
         known = cells.KINDS[ctx.kind], *arrays([weight_hh])
         in_team(retreat, (*known, *walked, ctx.steps), 2 * told.numel() * size)
-        d_weights = product(past.t(), d_heard).t()
+        d_weights = product_over_rows(past, d_heard).t()
         d_weight_hh, d_bias_hh = d_weights[:, :size], d_weights[:, -1]
         if apart:
-            d_weight_ih, d_bias_ih = product(inputs.t(), d_told).t(), d_told.sum(0)
+            d_weight_ih, d_bias_ih = product_over_rows(inputs, d_told).t(), d_told.sum(0)
         else:
             d_weight_ih, d_bias_ih = d_weights[:, size:-1], d_bias_hh
         d_inputs = product(d_told, weight_ih) if ctx.needs_input_grad[2] else None

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from memagents.kernels.compilation import compiled_for
-from memagents.kernels.products import product
+from memagents.kernels.products import product_over_rows
 from memagents.kernels.threads import in_team
 from memagents.kernels.walk import Episodes, Gradients, Trail, Weights, advance, retreat
 
@@ -142,7 +142,11 @@ class _Unroll(torch.autograd.Function):
             d = Gradients(*arrays((*of_steps, d_past, d_shown, d_cell, d_state)))
             in_team(retreat, (step_backward, *known, d), products(*known[2:]))
         d_told, told_by = d_interface.flatten(0, 1), hiddens[1:].flatten(0, 1)
-        d_weights = product(d_gates.flatten(0, 1).t(), past.flatten(0, 1)), product(d_told.t(), told_by), d_told.sum(0)
+        d_weights = (
+            product_over_rows(d_gates.flatten(0, 1), past.flatten(0, 1)),
+            product_over_rows(d_told, told_by),
+            d_told.sum(0),
+        )
         return None, None, None, d_gates, *d_weights, d_shown, d_cell, d_state
 
 

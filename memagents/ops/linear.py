@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from memagents.kernels.products import product
+from memagents.kernels.products import product, product_over_rows
 from memagents.kernels.unroll import can_work_with
 
 ENOUGH: Final = 1 << 24
@@ -54,7 +54,7 @@ class _Linear(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             # Threads share the columns of such a product, so that there should be many.
             wide = x.shape[1] >= len(weight)
-            d_weight = product(d_out.t(), x) if wide else product(x.t(), d_out).t()
+            d_weight = product_over_rows(d_out, x) if wide else product_over_rows(x, d_out).t()
         if ctx.needs_input_grad[2]:
             d_bias = d_out.sum(0)
         return d_x, d_weight, d_bias

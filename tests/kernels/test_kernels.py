@@ -1,6 +1,7 @@
 """Kernels beside the steps that are written as in the papers."""
 
 import numba
+import numpy as np
 import pytest
 import torch
 
@@ -70,6 +71,15 @@ def test_steps_that_are_kept_in_several_arrays_come_to_the_same(monkeypatch):
     in_pieces = outputs_and_gradients(memory, memory, starts)
     monkeypatch.undo()
     torch.testing.assert_close(in_pieces, outputs_and_gradients(memory, memory, starts), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["ntm", "dnc", "mann"])
+def test_the_same_comes_out_every_time_to_the_last_bit(name):
+    memory, starts = loud(name, {}), torch.rand(T, B, generator=torch.Generator().manual_seed(3)) < 0.2
+    first, kept = outputs_and_gradients(memory, memory, starts), []
+    for size in range(1, 12):
+        kept.append(np.empty(997 * size))  # arrays come to lie elsewhere
+        torch.testing.assert_close(outputs_and_gradients(memory, memory, starts), first, atol=0, rtol=0)
 
 
 def test_what_is_undefined_does_not_become_a_number():

@@ -2,10 +2,21 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memagents.kernels.products import in_panels, multiply, share_of_columns, width_of
+from memagents.kernels import threads
+from memagents.kernels.products import (
+    DEPTH,
+    in_panels,
+    multiply,
+    multiply_once,
+    product,
+    product_over_rows,
+    share_of_columns,
+    width_of,
+)
 from memagents.kernels.tiles import ROWS
 
 DTYPES = [(np.float32, 1e-5), (np.float64, 1e-13)]
@@ -31,6 +42,37 @@ def test_a_product_is_added_to_what_is_there_or_put_over_it(rows, depth, columns
         np.testing.assert_allclose(out[:rows, inside], a @ b + kept * before, atol=tolerance)
         out[:rows, inside] = np.nan
         assert np.isnan(out).all()  # nothing is written beside the product
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), DTYPES)
+@pytest.mark.parametrize("columns", [1, WIDTH - 1, WIDTH, 2 * WIDTH + 3])
+@pytest.mark.parametrize("rows", [1, ROWS + 2])
+def test_weights_that_are_in_no_order_do_as_well(rows, columns, dtype, tolerance):
+    a, b, before = (drawn(*shape).astype(dtype) for shape in ((5, rows), (5, columns + 4), (rows, columns)))
+    for kept in (0, 1):
+        out = np.full((rows + 1, columns + 2), np.nan, dtype)
+        out[:rows, 1:-1] = before
+        multiply_once(out[:rows, 1:-1], a.T, b[:, 1:-3], kept)
+        np.testing.assert_allclose(out[:rows, 1:-1], a.T @ b[:, 1:-3] + kept * before, atol=tolerance)
+        out[:rows, 1:-1] = np.nan
+        assert np.isnan(out).all()
+
+
+@pytest.mark.parametrize("team", [1, 3])
+@pytest.mark.parametrize("rows", [1, 2 * ROWS + 1, DEPTH, 2 * DEPTH + 3])
+@pytest.mark.parametrize(("features", "columns"), [(1, 1), (5, WIDTH + 1), (ROWS + 3, 3 * WIDTH)])
+def test_large_products_are_torchs(rows, features, columns, team, monkeypatch):
+    before = torch.get_num_threads()
+    monkeypatch.setattr(threads, "FEWEST_OPERATIONS", 1)
+    torch.set_num_threads(team)
+    try:
+        a, b = torch.from_numpy(drawn(rows, features)), torch.from_numpy(drawn(features, columns))
+        torch.testing.assert_close(product(a, b), a @ b, atol=1e-11, rtol=1e-11)
+        torch.testing.assert_close(product(a, b.t().contiguous().t()), a @ b, atol=1e-11, rtol=1e-11)
+        c = product(a, b)
+        torch.testing.assert_close(product_over_rows(a, c), a.t() @ c, atol=1e-10, rtol=1e-10)
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
