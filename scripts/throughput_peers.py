@@ -44,7 +44,8 @@ holds every round.
 {origin}
 
 Seconds for the same work, on the CPU; both sides of a pairing take turns. Medians over {repeats} rounds, after one to
-warm up; the ratio is that of each round, then its median, and the range.
+warm up ({warm_up} for the passes of external memories, whose large arrays find a place in freed memory only after
+several; training makes hundreds); the ratio is that of each round, then its median, and the range.
 
 {table}
 
@@ -55,6 +56,9 @@ What this does not show: how well either side learns; other sizes; a GPU.
 
 LENGTH, BATCH, FEATURES, HIDDEN = 128, 64, 16, 128
 """Of the sequences that external memories read, and of their controllers."""
+
+WARM_UP = 8
+"""Rounds before those that count, of such passes."""
 
 EXTERNAL: dict[str, dict[str, int]] = {
     "dnc": {"memory_size": 64, "word_size": 32, "num_reads": 4},
@@ -77,7 +81,7 @@ class Options:
     """The Python that can run it."""
 
     repeats: int = 5
-    """Rounds that count; one more comes before them, to warm up."""
+    """Rounds that count; at least one more comes before them, to warm up."""
 
     threads: int = 1
     """Threads torch computes with."""
@@ -101,9 +105,9 @@ def external_memories() -> Iterator[Pairing]:
         sizes = ", ".join(f"{option}={size}" for option, size in options.items())
         work = f"{name}, forward and backward, {LENGTH} steps x {BATCH} rows"
         note = f"hidden_size={HIDDEN}, {sizes}; the loop is `Memory.loop` over `step`, the equations of the paper"
-        yield Pairing(work, "a plain loop", 5 if name == "dnc" else 3, ours, loop, note)
+        yield Pairing(work, "a plain loop", 5 if name == "dnc" else 3, ours, loop, note, WARM_UP)
         if name == "dnc" and importlib.util.find_spec("dnc") is not None:
-            yield Pairing(work, "dnc 1.1.0 (PyPI)", 5, ours, dnc_package(options, inputs), note)
+            yield Pairing(work, "dnc 1.1.0 (PyPI)", 5, ours, dnc_package(options, inputs), note, WARM_UP)
 
 
 def dnc_package(options: dict[str, int], inputs: Tensor) -> Work:
@@ -165,6 +169,7 @@ def main() -> None:
     page = PAGE.format(
         origin=origin_list(origin(load_before)),
         repeats=options.repeats,
+        warm_up=WARM_UP,
         table=table(head, rows, words=2),
         notes=notes,
     )

@@ -18,7 +18,7 @@ APART = 1 << 25
 
 
 def keep_freed_memory() -> None:
-    """Lets this process keep up to 256 MB that it has freed, where its C library can be told so."""
+    """Lets this process keep up to a GB that it has freed, where its C library can be told so."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(MMAP_THRESHOLD, APART)

@@ -22,6 +22,7 @@ class Pairing:
         wanted: how many times as fast ours should be.
         ours, theirs: do it once.
         note: what a reader should know.
+        warm_up: rounds before those that count.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Pairing:
     ours: Work
     theirs: Work
     note: str
+    warm_up: int = 1
 
 
 def differentiating(module: nn.Module, outputs: Callable[[], Tensor]) -> Work:
@@ -59,7 +61,8 @@ def seconds(work: Work) -> float:
 
 def take_turns(pairing: Pairing, repeats: int) -> list[tuple[float, float]]:
     """Seconds of ours and theirs in the rounds that count."""
-    rounds = [(seconds(pairing.ours), seconds(pairing.theirs)) for _ in range(repeats + 1)][1:]
+    number = pairing.warm_up + repeats
+    rounds = [(seconds(pairing.ours), seconds(pairing.theirs)) for _ in range(number)][pairing.warm_up :]
     print(f"{pairing.name} beside {pairing.peer}: {ratio(rounds).show(2)} times", flush=True)
     return rounds
 
