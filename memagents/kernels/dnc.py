@@ -16,6 +16,7 @@ from memagents.kernels.borrowing import borrowed
 from memagents.kernels.compilation import Array, Number, compiled
 from memagents.kernels.dots import dots
 from memagents.kernels.links import follow, follow_backward, link, link_backward
+from memagents.kernels.paper import Paper, copied, line, room_for, sheet
 from memagents.kernels.parts import (
     ONE,
     dot,
@@ -64,7 +65,11 @@ class Write(NamedTuple):
 
 @compiled
 def look_up(
-    told: Float[Array, "H P"], memory: Float[Array, "N W"], short: Float[Array, " N"], content: Float[Array, "H N"]
+    paper: Paper,
+    told: Float[Array, "H P"],
+    memory: Float[Array, "N W"],
+    short: Float[Array, " N"],
+    content: Float[Array, "H N"],
 ) -> Float[Array, "H N"]:
     """Attention to words that resemble the keys of H heads, each of which is told a key and, after it, a strength.
 
@@ -72,7 +77,7 @@ def look_up(
         How similar they are.
     """
     size = memory.shape[1]
-    near = similarity(keys_of(told, size), memory, short)
+    near = similarity(paper, keys_of(paper, told, size), memory, short)
     for h in range(len(told)):
         bounded, like, attention = ONE + softplus(told[h, size]), near[h], content[h]
         for n in range(len(memory)):
@@ -83,6 +88,7 @@ def look_up(
 
 @compiled
 def look_up_backward(
+    paper: Paper,
     told: Float[Array, "H P"],
     memory: Float[Array, "N W"],
     short: Float[Array, " N"],
@@ -93,9 +99,8 @@ def look_up_backward(
     d_memory: Float[Array, "N W"],
 ) -> None:
     """Writes the gradients of keys and strengths, and adds to that of the memory."""
-    size, d_near = memory.shape[1], np.empty_like(near)
-    keys = keys_of(told, size)
-    d_keys = np.empty_like(keys)
+    size, d_near = memory.shape[1], sheet(paper, *near.shape)
+    keys, d_keys = keys_of(paper, told, size), sheet(paper, len(told), size)
     for h in range(len(told)):
         d_like, strength = d_near[h], told[h, size]
         softmax_backward(content[h], d_content[h], d_like)
@@ -103,19 +108,19 @@ def look_up_backward(
         bounded = ONE + softplus(strength)
         for n in range(len(memory)):
             d_like[n] *= bounded
-    similarity_backward(keys, memory, short, near, d_near, d_keys, d_memory)
+    similarity_backward(paper, keys, memory, short, near, d_near, d_keys, d_memory)
     put_keys(d_keys, d_told)
 
 
 @compiled
-def aim(told: Array, memory: Float[Array, "N W"], usage: Float[Array, " N"]) -> Write:
+def aim(paper: Paper, told: Array, memory: Float[Array, "N W"], usage: Float[Array, " N"]) -> Write:
     """Where the head that writes looks up its key, and which slots are free."""
     size = memory.shape[1]
-    short, content = shortness(memory), np.empty((1, len(memory)), told.dtype)
-    near = look_up(told.reshape(1, -1), memory, short, content)
-    erase = told[size + 1 : 2 * size + 1].copy()
+    short, content = shortness(paper, memory), sheet(paper, 1, len(memory))
+    near = look_up(paper, told.reshape(1, -1), memory, short, content)
+    erase = copied(paper, told[size + 1 : 2 * size + 1])
     sigmoid_(erase)
-    order, free = by_usage(usage), np.empty_like(usage)
+    order, free = by_usage(paper, usage), line(paper, len(usage))
     allocation(usage, order, free)
     vector = told[2 * size + 1 : 3 * size + 1]
     gates = sigmoid(told[3 * size + 1]), sigmoid(told[3 * size + 2])
@@ -148,14 +153,16 @@ def step(
     settings: Array, interface: Float[Array, " I"], row_before: Float[Array, " S"], row_after: Float[Array, " S"]
 ) -> None:
     """Writes what is held after a step."""
+    owner, taken = np.empty(room_for(int(settings[0]), row_before, interface), interface.dtype), np.zeros(1, np.int64)
+    paper, interface = Paper(borrowed(owner), borrowed(taken)), borrowed(interface)
     before, after = held(settings, row_before), held(settings, row_after)
     (heads, slots), size, linked = before.reading.shape, before.memory.shape[1], len(before.links) > 0
     about = size + 2 + 3 * linked
     told, said = interface[: heads * about].reshape(heads, about), interface[heads * about :]
-    kept, modes = retention(told, size, before.reading), np.empty((heads, 3), told.dtype)
+    kept, modes = retention(paper, told, size, before.reading), sheet(paper, heads, 3)
     for n in range(slots):
         after.usage[n] = (before.usage[n] + before.writing[n] * (ONE - before.usage[n])) * kept[n]
-    write = aim(said, before.memory, after.usage)
+    write = aim(paper, said, before.memory, after.usage)
     for n in range(slots):
         aimed = write.content[0, n] + write.allocation_gate * (write.allocation[n] - write.content[0, n])
         weight = write.write_gate * aimed
@@ -165,18 +172,20 @@ def step(
             word[w] = was[w] + weight * (write.vector[w] - write.erase[w] * was[w])
     if linked:
         link(before.links, before.precedence, after.writing, after.links, after.precedence)
-    look_up(told, after.memory, shortness(after.memory), after.reading)
+    look_up(paper, told, after.memory, shortness(paper, after.memory), after.reading)
     if linked:
         for r in range(heads):
             softmax(told[r, size + 2 :], modes[r])
             for n in range(slots):
                 after.reading[r, n] *= modes[r, 1]
-        follow(after.links, before.reading, modes, after.reading)
+        follow(paper, after.links, before.reading, modes, after.reading)
     read(after.reading, after.memory, after.reads)
+    owner[taken[0] - 1] = 0  # both are needed until here
 
 
 @compiled
 def write_backward(
+    paper: Paper,
     write: Write,
     told: Array,
     memory: Float[Array, "N W"],
@@ -196,10 +205,10 @@ def write_backward(
     one, d_one, d_gone = weights.reshape(1, -1), d_weights.reshape(1, -1), d_erase.reshape(1, -1)
     dots(d_one, write.vector.reshape(1, -1), d_memory, 1)
     multiply_once(d_vector.reshape(1, -1), one, d_memory, 0)
-    erase_backward(memory, one, write.erase.reshape(1, -1), d_memory, d_one, d_gone)
+    erase_backward(paper, memory, one, write.erase.reshape(1, -1), d_memory, d_one, d_gone)
     for w in range(size):
         d_erase[w] *= write.erase[w] * (ONE - write.erase[w])
-    d_content, d_allocation, further = np.empty_like(one), np.empty_like(weights), np.empty_like(weights)
+    d_content, d_allocation, further = sheet(paper, 1, slots), line(paper, slots), line(paper, slots)
     gate, content = write.allocation_gate, write.content[0]
     for n in range(slots):
         further[n] = write.allocation[n] - content[n]
@@ -210,8 +219,8 @@ def write_backward(
     d_write_gate = dot(d_weights, content) + gate * along
     d_told[3 * size + 2] = d_write_gate * write.write_gate * (ONE - write.write_gate)
     found = write.short, write.similarity, write.content
-    look_up_backward(told.reshape(1, -1), memory, *found, d_content, d_told.reshape(1, -1), d_memory)
-    allocation_backward(used, write.order, d_allocation, d_used)
+    look_up_backward(paper, told.reshape(1, -1), memory, *found, d_content, d_told.reshape(1, -1), d_memory)
+    allocation_backward(paper, used, write.order, d_allocation, d_used)
 
 
 def step_backward(
@@ -223,34 +232,38 @@ def step_backward(
     d_interface: Float[Array, " I"],
 ) -> None:
     """Writes the gradient of the interface vector; that of what is held goes from after the step to before it."""
+    owner, taken = np.empty(room_for(int(settings[0]), row_before, interface), interface.dtype), np.zeros(1, np.int64)
+    paper, interface, d_interface = Paper(borrowed(owner), borrowed(taken)), borrowed(interface), borrowed(d_interface)
     before, after, d = held(settings, row_before), held(settings, row_after), held(settings, d_row)
     (heads, slots), size, linked = before.reading.shape, before.memory.shape[1], len(before.links) > 0
     about = size + 2 + 3 * linked
     told, said = interface[: heads * about].reshape(heads, about), interface[heads * about :]
     d_told, d_said = d_interface[: heads * about].reshape(heads, about), d_interface[heads * about :]
-    modes, d_modes = np.empty((heads, 3), told.dtype), np.empty((heads, 3), told.dtype)
-    content, d_reading, short = np.empty_like(before.reading), d.reading.copy(), shortness(after.memory)
+    modes, d_modes, short = sheet(paper, heads, 3), sheet(paper, heads, 3), shortness(paper, after.memory)
+    content, d_reading = sheet(paper, heads, slots), sheet(paper, heads, slots)
+    d_reading[:] = d.reading
     d.reading[:] = 0
     read_backward(after.reading, after.memory, d.reads, d_reading, d.memory)
-    near = look_up(told, after.memory, short, content)
+    near = look_up(paper, told, after.memory, short, content)
     if linked:
         for r in range(heads):
             softmax(told[r, size + 2 :], modes[r])
-        follow_backward(after.links, before.reading, modes, d_reading, d.links, d.reading, d_modes)
+        follow_backward(paper, after.links, before.reading, modes, d_reading, d.links, d.reading, d_modes)
         for r in range(heads):
             d_modes[r, 1] = dot(d_reading[r], content[r])
             softmax_backward(modes[r], d_modes[r], d_told[r, size + 2 :])
             for n in range(slots):
                 d_reading[r, n] *= modes[r, 1]
-    look_up_backward(told, after.memory, short, near, content, d_reading, d_told, d.memory)
+    look_up_backward(paper, told, after.memory, short, near, content, d_reading, d_told, d.memory)
     if linked:
         link_backward(before.links, before.precedence, after.writing, d.links, d.precedence, d.writing)
-    write = aim(said, before.memory, after.usage)
-    write_backward(write, said, before.memory, after.writing, after.usage, d.writing, d_said, d.memory, d.usage)
-    kept, d_kept = retention(told, size, before.reading), np.empty_like(before.usage)
+    write = aim(paper, said, before.memory, after.usage)
+    write_backward(paper, write, said, before.memory, after.writing, after.usage, d.writing, d_said, d.memory, d.usage)
+    kept, d_kept = retention(paper, told, size, before.reading), line(paper, slots)
     for n in range(slots):
         d_used = d.usage[n]
         d_kept[n] = d_used * (before.usage[n] + before.writing[n] * (ONE - before.usage[n]))
         d.usage[n] = d_used * kept[n] * (ONE - before.writing[n])
         d.writing[n] = d_used * kept[n] * (ONE - before.usage[n])
-    retention_backward(told, size, before.reading, d_kept, d_told, d.reading)
+    retention_backward(paper, told, size, before.reading, d_kept, d_told, d.reading)
+    owner[taken[0] - 1] = 0  # both are needed until here

@@ -3,11 +3,11 @@
 The equations are in `memories/dnc.py`. Axes: N slots, R heads that read.
 """
 
-import numpy as np
 from jaxtyping import Float
 
 from memagents.kernels.compilation import Array, compiled
 from memagents.kernels.dots import dots
+from memagents.kernels.paper import Paper, sheet
 from memagents.kernels.parts import ONE, dot
 from memagents.kernels.products import multiply_once
 
@@ -57,13 +57,14 @@ def link_backward(
 
 @compiled
 def follow(
+    paper: Paper,
     links: Float[Array, "N N"],
     previous: Float[Array, "R N"],
     modes: Float[Array, "R 3"],
     reading: Float[Array, "R N"],
 ) -> None:
     """Adds the ways back and forward along the links."""
-    back, onward = np.empty_like(previous), np.empty_like(previous)
+    back, onward = sheet(paper, *previous.shape), sheet(paper, *previous.shape)
     for r in range(len(modes)):
         for n in range(len(links)):
             back[r, n] = modes[r, 0] * previous[r, n]
@@ -76,6 +77,7 @@ def follow(
 
 @compiled
 def follow_backward(
+    paper: Paper,
     links: Float[Array, "N N"],
     previous: Float[Array, "R N"],
     modes: Float[Array, "R 3"],
@@ -87,7 +89,11 @@ def follow_backward(
     """Writes the gradients of two modes, and adds to those of links and weights before."""
     heads, slots = previous.shape
     # Of the ways back, and then of those forward: what comes in over the links, and what goes out.
-    told, heard, found = np.empty((3, 2 * heads, slots), links.dtype)
+    told, heard, found = (
+        sheet(paper, 2 * heads, slots),
+        sheet(paper, 2 * heads, slots),
+        sheet(paper, 2 * heads, slots),
+    )
     for r in range(heads):
         for n in range(slots):
             told[r, n], heard[r, n] = modes[r, 0] * previous[r, n], d_reading[r, n]

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from memagents.kernels.borrowing import borrowed
 from memagents.kernels.compilation import Array, compiled
 from memagents.kernels.dots import dots
+from memagents.kernels.paper import Paper, room_for, sheet
 from memagents.kernels.parts import (
     ONE,
     dot,
@@ -64,11 +65,13 @@ def step(
     settings: Array, interface: Float[Array, " I"], row_before: Float[Array, " S"], row_after: Float[Array, " S"]
 ) -> None:
     """Writes what is held after a step. What was written to before does not matter."""
+    owner, taken = np.empty(room_for(int(settings[0]), row_before, interface), interface.dtype), np.zeros(1, np.int64)
+    paper, interface = Paper(borrowed(owner), borrowed(taken)), borrowed(interface)
     before, after = held(settings, row_before), held(settings, row_after)
     (heads, slots), size = before.reading.shape, before.memory.shape[1]
     decay = interface.dtype.type(settings[3])
     told = interface.reshape(heads, size + 1)
-    keys, order = keys_of(told, size), by_usage(before.usage)
+    keys, order = keys_of(paper, told, size), by_usage(paper, before.usage)
     for n in range(slots):
         put(before.memory[n], after.memory[n])
     after.memory[order[0]] = 0
@@ -81,13 +84,14 @@ def step(
     multiply_once(after.memory, after.writing.T, keys, 1)
     for n in range(slots):
         after.usage[n] = decay * before.usage[n]
-    near = similarity(keys, after.memory, shortness(after.memory))
+    near = similarity(paper, keys, after.memory, shortness(paper, after.memory))
     for r in range(heads):
         reading, writing = after.reading[r], after.writing[r]
         softmax(near[r], reading)
         for n in range(slots):
             after.usage[n] += reading[n] + writing[n]
     read(after.reading, after.memory, after.reads)
+    owner[taken[0] - 1] = 0  # both are needed until here
 
 
 def step_backward(
@@ -99,13 +103,15 @@ def step_backward(
     d_interface: Float[Array, " I"],
 ) -> None:
     """Writes the gradient of the interface vector; that of what is held goes from after the step to before it."""
+    owner, taken = np.empty(room_for(int(settings[0]), row_before, interface), interface.dtype), np.zeros(1, np.int64)
+    paper, interface, d_interface = Paper(borrowed(owner), borrowed(taken)), borrowed(interface), borrowed(d_interface)
     before, after, d = held(settings, row_before), held(settings, row_after), held(settings, d_row)
     (heads, slots), size = before.reading.shape, before.memory.shape[1]
     decay = interface.dtype.type(settings[3])
     told, d_told = interface.reshape(heads, size + 1), d_interface.reshape(heads, size + 1)
-    keys, order, short = keys_of(told, size), by_usage(before.usage), shortness(after.memory)
-    near = similarity(keys, after.memory, short)
-    d_keys, d_near = np.empty_like(keys), np.empty_like(near)
+    keys, order, short = keys_of(paper, told, size), by_usage(paper, before.usage), shortness(paper, after.memory)
+    near = similarity(paper, keys, after.memory, short)
+    d_keys, d_near = sheet(paper, *keys.shape), sheet(paper, *near.shape)
     for r in range(heads):
         for n in range(slots):
             d.reading[r, n] += d.usage[n]
@@ -113,7 +119,7 @@ def step_backward(
     read_backward(after.reading, after.memory, d.reads, d.reading, d.memory)
     for r in range(heads):
         softmax_backward(after.reading[r], d.reading[r], d_near[r])
-    similarity_backward(keys, after.memory, short, near, d_near, d_keys, d.memory)
+    similarity_backward(paper, keys, after.memory, short, near, d_near, d_keys, d.memory)
     dots(d.writing, keys, d.memory, 1)
     multiply_once(d_keys, after.writing, d.memory, 1)
     put_keys(d_keys, d_told)
@@ -129,3 +135,4 @@ def step_backward(
     for n in range(slots):
         d.usage[n] *= decay
     d.memory[order[0]] = 0
+    owner[taken[0] - 1] = 0  # both are needed until here

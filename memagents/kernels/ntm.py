@@ -15,6 +15,7 @@ from memagents.kernels.borrowing import borrowed
 from memagents.kernels.compilation import Array, Number, compiled
 from memagents.kernels.dots import dots
 from memagents.kernels.exponentials import log_
+from memagents.kernels.paper import Paper, copied, line, room_for, sheet
 from memagents.kernels.parts import (
     ONE,
     dot,
@@ -62,9 +63,9 @@ class Head(NamedTuple):
 
 
 @compiled
-def clipped(interface: Float[Array, " I"]) -> Float[Array, " I"]:
+def clipped(paper: Paper, interface: Float[Array, " I"]) -> Float[Array, " I"]:
     """Within ±LIMIT."""
-    told = interface.copy()
+    told = copied(paper, interface)
     for i in range(len(told)):
         if told[i] > LIMIT:
             told[i] = LIMIT
@@ -91,7 +92,6 @@ def logarithms(weights: Float[Array, " N"], out: Float[Array, " N"]) -> None:
 @compiled
 def shift(gated: Float[Array, " N"], shifts: Float[Array, " P"], shifted: Float[Array, " N"]) -> None:
     """Writes where a head is after its moves (eq 8), of which the one in the middle leads nowhere."""
-    gated, shifts, shifted = borrowed(gated), borrowed(shifts), borrowed(shifted)
     shifted[:] = 0
     for s in range(len(shifts)):
         stay, turn = around(len(shifts) // 2 - s, len(gated))
@@ -108,8 +108,6 @@ def shift_backward(
     d_shifts: Float[Array, " P"],
 ) -> None:
     """The gradient of `shift`."""
-    gated, shifts = borrowed(gated), borrowed(shifts)
-    d_shifted, d_gated, d_shifts = borrowed(d_shifted), borrowed(d_gated), borrowed(d_shifts)
     d_gated[:] = 0
     for s in range(len(shifts)):
         stay, turn = around(len(shifts) // 2 - s, len(gated))
@@ -127,13 +125,18 @@ def add_times(factor: Number, x: Float[Array, " N"], out: Float[Array, " N"]) ->
 
 @compiled
 def address(
-    told: Array, size: int, near: Float[Array, " N"], previous: Float[Array, " N"], weights: Float[Array, " N"]
+    paper: Paper,
+    told: Array,
+    size: int,
+    near: Float[Array, " N"],
+    previous: Float[Array, " N"],
+    weights: Float[Array, " N"],
 ) -> Head:
     """Writes where one head goes (eqs 5 to 9), which is told a key of so many features, and near what that is."""
-    told, near, previous, weights = borrowed(told), borrowed(near), borrowed(previous), borrowed(weights)
     slots, places = len(near), len(told) - size - 3
     strength, gate, exponent = softplus(told[size]), sigmoid(told[size + 1]), ONE + softplus(told[size + 2 + places])
-    (content, gated, shifted), shifts = np.empty((3, slots), near.dtype), np.empty_like(told[:places])
+    content, gated, shifted = line(paper, slots), line(paper, slots), line(paper, slots)
+    shifts = line(paper, places)
     for n in range(slots):
         content[n] = strength * near[n]
     softmax(content, content)
@@ -150,6 +153,7 @@ def address(
 
 @compiled
 def address_backward(
+    paper: Paper,
     told: Array,
     size: int,
     near: Float[Array, " N"],
@@ -163,18 +167,16 @@ def address_backward(
 
     That of the weights goes from where the head went to where it was.
     """
-    told, near, previous, weights = borrowed(told), borrowed(near), borrowed(previous), borrowed(weights)
-    d_weights, d_told, d_near = borrowed(d_weights), borrowed(d_told), borrowed(d_near)
-    went = np.empty_like(weights)
-    head = address(told, size, near, previous, went)
+    went = line(paper, len(weights))
+    head = address(paper, told, size, near, previous, went)
     slots, places = len(near), len(head.shifts)
-    d_powers, d_shifted, d_gated = np.empty((3, slots), near.dtype)
+    d_powers, d_shifted, d_gated = line(paper, slots), line(paper, slots), line(paper, slots)
     softmax_backward(weights, d_weights, d_powers)
     logarithms(head.shifted, d_shifted)
     d_exponent = dot(d_powers, d_shifted)
     for n in range(slots):
         d_shifted[n] = d_powers[n] * head.exponent / (head.shifted[n] + told.dtype.type(FLOOR))
-    d_shifts = np.empty_like(head.shifts)
+    d_shifts = line(paper, places)
     shift_backward(head.gated, head.shifts, d_shifted, d_gated, d_shifts)
     d_gate = dot(d_gated, head.content) - dot(d_gated, previous)
     for n in range(slots):
@@ -197,9 +199,9 @@ def split(interface: Float[Array, " I"], heads: int, size: int) -> tuple[Float[A
 
 
 @compiled
-def written(said: Array, heads: int) -> tuple[Float[Array, "K W"], Float[Array, "K W"]]:
+def written(paper: Paper, said: Array, heads: int) -> tuple[Float[Array, "K W"], Float[Array, "K W"]]:
     """What the heads erase and add."""
-    erase, add = said[: len(said) // 2].copy(), said[len(said) // 2 :].copy()
+    erase, add = copied(paper, said[: len(said) // 2]), copied(paper, said[len(said) // 2 :])
     sigmoid_(erase)
     tanh_(add)
     return erase.reshape(heads, -1), add.reshape(heads, -1)
@@ -223,14 +225,16 @@ def step(
     settings: Array, interface: Float[Array, " I"], row_before: Float[Array, " S"], row_after: Float[Array, " S"]
 ) -> None:
     """Writes what is held after a step."""
+    owner, taken = np.empty(room_for(int(settings[0]), row_before, interface), interface.dtype), np.zeros(1, np.int64)
+    paper, interface = Paper(borrowed(owner), borrowed(taken)), borrowed(interface)
     before, after = held(settings, row_before), held(settings, row_after)
     (heads, size), slots = before.reads.shape, len(before.memory)
-    told, said = split(clipped(interface), heads, size)
-    near = similarity(keys_of(told, size), before.memory, shortness(before.memory))
+    told, said = split(clipped(paper, interface), heads, size)
+    near = similarity(paper, keys_of(paper, told, size), before.memory, shortness(paper, before.memory))
     for h in range(2 * heads):
-        address(told[h], size, near[h], before.weights[h], after.weights[h])
+        address(paper, told[h], size, near[h], before.weights[h], after.weights[h])
     read(after.weights[:heads], before.memory, after.reads)
-    (erase, add), writing = written(said, heads), after.weights[heads:]
+    (erase, add), writing = written(paper, said, heads), after.weights[heads:]
     for n in range(slots):
         was, word = before.memory[n], after.memory[n]
         put(was, word)
@@ -239,10 +243,12 @@ def step(
             for w in range(size):
                 word[w] *= ONE - weight * erase[k, w]
     multiply_once(after.memory, writing.T, add, 1)
+    owner[taken[0] - 1] = 0  # both are needed until here
 
 
 @compiled
 def write_backward(
+    paper: Paper,
     said: Array,
     memory: Float[Array, "N W"],
     weights: Float[Array, "K N"],
@@ -255,11 +261,11 @@ def write_backward(
     Adds to those of the weights.
     """
     heads, slots = weights.shape
-    erase, add = written(said, heads)
+    erase, add = written(paper, said, heads)
     d_erase, d_add = d_said[: len(said) // 2].reshape(erase.shape), d_said[len(said) // 2 :].reshape(add.shape)
     dots(d_weights, add, d_memory, 1)
     multiply_once(d_add, weights, d_memory, 0)
-    left = np.empty((heads, *memory.shape), memory.dtype)  # what each head finds of the memory
+    left = sheet(paper, heads, memory.size).reshape(heads, *memory.shape)  # what each head finds of the memory
     for n in range(slots):
         for w in range(erase.shape[1]):
             left[0, n, w] = memory[n, w]
@@ -269,7 +275,7 @@ def write_backward(
                 left[k + 1, n, w] = left[k, n, w] * (ONE - weight * erase[k, w])
     for k in range(heads - 1, -1, -1):
         one = slice(k, k + 1)
-        erase_backward(left[k], weights[one], erase[one], d_memory, d_weights[one], d_erase[one])
+        erase_backward(paper, left[k], weights[one], erase[one], d_memory, d_weights[one], d_erase[one])
     for k in range(heads):
         for w in range(erase.shape[1]):
             d_erase[k, w] *= erase[k, w] * (ONE - erase[k, w])
@@ -285,20 +291,23 @@ def step_backward(
     d_interface: Float[Array, " I"],
 ) -> None:
     """Writes the gradient of the interface vector; that of what is held goes from after the step to before it."""
+    owner, taken = np.empty(room_for(int(settings[0]), row_before, interface), interface.dtype), np.zeros(1, np.int64)
+    paper, interface, d_interface = Paper(borrowed(owner), borrowed(taken)), borrowed(interface), borrowed(d_interface)
     before, after, d = held(settings, row_before), held(settings, row_after), held(settings, d_row)
     heads, size = before.reads.shape
-    told, said = split(clipped(interface), heads, size)
+    told, said = split(clipped(paper, interface), heads, size)
     d_told, d_said = split(d_interface, heads, size)
-    write_backward(said, before.memory, after.weights[heads:], d_said, d.memory, d.weights[heads:])
+    write_backward(paper, said, before.memory, after.weights[heads:], d_said, d.memory, d.weights[heads:])
     read_backward(after.weights[:heads], before.memory, d.reads, d.weights[:heads], d.memory)
-    keys, short = keys_of(told, size), shortness(before.memory)
-    near = similarity(keys, before.memory, short)
-    d_keys, d_near = np.empty_like(keys), np.empty_like(near)
+    keys, short = keys_of(paper, told, size), shortness(paper, before.memory)
+    near = similarity(paper, keys, before.memory, short)
+    d_keys, d_near = sheet(paper, *keys.shape), sheet(paper, *near.shape)
     for h in range(2 * heads):
         way = before.weights[h], after.weights[h], d.weights[h]
-        address_backward(told[h], size, near[h], *way, d_told[h], d_near[h])
-    similarity_backward(keys, before.memory, short, near, d_near, d_keys, d.memory)
+        address_backward(paper, told[h], size, near[h], *way, d_told[h], d_near[h])
+    similarity_backward(paper, keys, before.memory, short, near, d_near, d_keys, d.memory)
     put_keys(d_keys, d_told)
     for i in range(len(interface)):
         if interface[i] > LIMIT or interface[i] < -LIMIT:
             d_interface[i] = 0
+    owner[taken[0] - 1] = 0  # both are needed until here

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from memagents.kernels.compilation import Array, Number, compiled
 from memagents.kernels.dots import dots
 from memagents.kernels.exponentials import exp_
+from memagents.kernels.paper import Paper, line, sheet
 from memagents.kernels.products import multiply_once
 
 ONE = np.float32(1)
@@ -96,9 +97,9 @@ def dot(x: Float[Array, " W"], y: Float[Array, " W"]) -> Number:
 
 
 @compiled
-def shortness(words: Float[Array, "N W"]) -> Float[Array, " N"]:
+def shortness(paper: Paper, words: Float[Array, "N W"]) -> Float[Array, " N"]:
     """One by the length of each word."""
-    out = np.empty_like(words[:, 0])
+    out = line(paper, len(words))
     for n in range(len(words)):
         out[n] = square(words[n])
     for n in range(len(words)):
@@ -108,10 +109,10 @@ def shortness(words: Float[Array, "N W"]) -> Float[Array, " N"]:
 
 @compiled
 def similarity(
-    keys: Float[Array, "R W"], memory: Float[Array, "N W"], short: Float[Array, " N"]
+    paper: Paper, keys: Float[Array, "R W"], memory: Float[Array, "N W"], short: Float[Array, " N"]
 ) -> Float[Array, "R N"]:
     """cos(k, M_i) for each key: `ops.addressing.cosine_similarity`."""
-    short_keys, out = shortness(keys), np.empty((len(keys), len(memory)), keys.dtype)
+    short_keys, out = shortness(paper, keys), sheet(paper, len(keys), len(memory))
     dots(out, keys, memory, 0)
     for r in range(len(keys)):
         near, short_key = out[r], short_keys[r]
@@ -122,6 +123,7 @@ def similarity(
 
 @compiled
 def similarity_backward(
+    paper: Paper,
     keys: Float[Array, "R W"],
     memory: Float[Array, "N W"],
     short: Float[Array, " N"],
@@ -131,7 +133,12 @@ def similarity_backward(
     d_memory: Float[Array, "N W"],
 ) -> None:
     """Writes the gradient of keys, and adds to that of words: ds/dk = (M_i / |M_i| - s k / |k|) / |k|, and so round."""
-    short_keys, across, along_word = shortness(keys), np.empty_like(d_out), np.zeros_like(short)
+    short_keys, across, along_word = (
+        shortness(paper, keys),
+        sheet(paper, len(keys), len(memory)),
+        line(paper, len(memory)),
+    )
+    along_word[:] = 0
     for r in range(len(keys)):
         near, d_near, short_key, to_other = out[r], d_out[r], short_keys[r], across[r]
         for n in range(len(memory)):
@@ -150,9 +157,9 @@ def similarity_backward(
 
 
 @compiled
-def keys_of(told: Float[Array, "R P"], size: int) -> Float[Array, "R W"]:
+def keys_of(paper: Paper, told: Float[Array, "R P"], size: int) -> Float[Array, "R W"]:
     """The keys with which what heads are told begins, side by side: loops over what is cut out are slow."""
-    keys = np.empty((len(told), size), told.dtype)
+    keys = sheet(paper, len(told), size)
     for r in range(len(told)):
         for w in range(size):
             keys[r, w] = told[r, w]
@@ -188,6 +195,7 @@ def read_backward(
 
 @compiled
 def erase_backward(
+    paper: Paper,
     memory: Float[Array, "N W"],
     weights: Float[Array, "1 N"],
     gone: Float[Array, "1 W"],
@@ -199,7 +207,7 @@ def erase_backward(
 
     Adds to that of the weights.
     """
-    lost = np.empty_like(memory)
+    lost = sheet(paper, *memory.shape)
     for n in range(len(memory)):
         word, d_word, weight = memory[n], d_memory[n], weights[0, n]
         for w in range(len(word)):

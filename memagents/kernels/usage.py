@@ -7,8 +7,8 @@ of them is told, in which a free gate stands one place after a key of W features
 import numpy as np
 from jaxtyping import Float
 
-from memagents.kernels.borrowing import borrowed
 from memagents.kernels.compilation import Array, compiled
+from memagents.kernels.paper import Paper, line
 from memagents.kernels.parts import ONE, dot, put, sigmoid
 
 TIE = 1e-5
@@ -22,12 +22,12 @@ LEAST = 1e-6
 
 
 @compiled
-def by_usage(usage: Float[Array, " N"]) -> Array:
+def by_usage(paper: Paper, usage: Float[Array, " N"]) -> Array:
     """The slots, those used least first: `ops.addressing.by_usage`.
 
     A slot's place is how many are used less, which a processor counts many at a time.
     """
-    taken, order = np.empty_like(usage), np.zeros(len(usage), np.int64)
+    taken, order = line(paper, len(usage)), np.zeros(len(usage), np.int64)
     for n in range(len(usage)):
         taken[n] = usage[n] + usage.dtype.type(TIE * n)
     for n in range(len(usage)):
@@ -38,7 +38,7 @@ def by_usage(usage: Float[Array, " N"]) -> Array:
 @compiled
 def place_of(n: int, taken: Float[Array, " N"]) -> int:
     """How many slots come before this one: those that are used less, and of its equals those before it."""
-    taken, place = borrowed(taken), 0
+    place = 0
     earlier, later = taken[:n], taken[n + 1 :]
     for other in range(len(earlier)):
         place += earlier[other] <= taken[n]
@@ -48,9 +48,12 @@ def place_of(n: int, taken: Float[Array, " N"]) -> int:
 
 
 @compiled
-def retention(told: Float[Array, "R P"], size: int, read_weights: Float[Array, "R N"]) -> Float[Array, " N"]:
+def retention(
+    paper: Paper, told: Float[Array, "R P"], size: int, read_weights: Float[Array, "R N"]
+) -> Float[Array, " N"]:
     """ψ = Π_i (1 - f_i w_i)."""
-    kept: Float[Array, " N"] = np.ones_like(read_weights[0])
+    kept = line(paper, read_weights.shape[1])
+    kept[:] = 1
     for r in range(len(told)):
         free, weights = sigmoid(told[r, size + 1]), read_weights[r]
         for n in range(len(kept)):
@@ -60,6 +63,7 @@ def retention(told: Float[Array, "R P"], size: int, read_weights: Float[Array, "
 
 @compiled
 def retention_backward(
+    paper: Paper,
     told: Float[Array, "R P"],
     size: int,
     read_weights: Float[Array, "R N"],
@@ -68,7 +72,7 @@ def retention_backward(
     d_read_weights: Float[Array, "R N"],
 ) -> None:
     """Writes the gradients of the free gates, and adds to those of the weights."""
-    d_factor = np.empty_like(d_kept)
+    d_factor = line(paper, len(d_kept))
     for r in range(len(told)):
         put(d_kept, d_factor)
         for other in range(len(told)):
@@ -96,10 +100,10 @@ def allocation(usage: Float[Array, " N"], order: Array, out: Float[Array, " N"])
 
 @compiled
 def allocation_backward(
-    usage: Float[Array, " N"], order: Array, d_allocation: Float[Array, " N"], d_usage: Float[Array, " N"]
+    paper: Paper, usage: Float[Array, " N"], order: Array, d_allocation: Float[Array, " N"], d_usage: Float[Array, " N"]
 ) -> None:
     """Adds to the gradient of the usage: through the sorted values, not through their order."""
-    before = np.empty_like(usage)  # what is used of all slots that are freer
+    before = line(paper, len(usage))  # what is used of all slots that are freer
     used_before = usage.dtype.type(1)
     for n in order:
         before[n] = used_before
