@@ -35,8 +35,8 @@ What of the time of an update is needed for its products, and what for moving nu
 `scripts/throughput.py --roofline` wrote this page and [roofline.csv](roofline.csv), which holds every round.
 
 {origin}
-- products of {size} x {size} matrices, by torch or by our kernel, whichever is faster: {multiply} GFLOP/s; copies of arrays of {megabytes} MB: {copy} GB/s (medians
-  over the rounds, and the range; read and written bytes count)
+- products of {size} x {size} matrices, by torch or by our kernel, whichever is faster: {multiply} GFLOP/s; copies of
+  arrays of {megabytes} MB: {copy} GB/s (medians over the rounds, and the range; read and written bytes count)
 
 {n_envs} environments x {n_steps} steps, {n_epochs} epochs over minibatches of {batch_size} steps. rnn, lstm and gru
 have {hidden_size} hidden features, the others their own default size. For a sample, which is an environment step in an
