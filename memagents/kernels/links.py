@@ -89,11 +89,8 @@ def follow_backward(
     """Writes the gradients of two modes, and adds to those of links and weights before."""
     heads, slots = previous.shape
     # Of the ways back, and then of those forward: what comes in over the links, and what goes out.
-    told, heard, found = (
-        sheet(paper, 2 * heads, slots),
-        sheet(paper, 2 * heads, slots),
-        sheet(paper, 2 * heads, slots),
-    )
+    told, heard = sheet(paper, 2 * heads, slots), sheet(paper, 2 * heads, slots)
+    found = sheet(paper, 2 * heads, slots)
     for r in range(heads):
         for n in range(slots):
             told[r, n], heard[r, n] = modes[r, 0] * previous[r, n], d_reading[r, n]

@@ -132,12 +132,9 @@ def similarity_backward(
     d_keys: Float[Array, "R W"],
     d_memory: Float[Array, "N W"],
 ) -> None:
-    """Writes the gradient of keys, and adds to that of words: ds/dk = (M_i / |M_i| - s k / |k|) / |k|, and so round."""
-    short_keys, across, along_word = (
-        shortness(paper, keys),
-        sheet(paper, len(keys), len(memory)),
-        line(paper, len(memory)),
-    )
+    """Writes the gradient of keys, ds/dk = (M_i / |M_i| - s k / |k|) / |k|, and adds that of words, which is alike."""
+    short_keys, across = shortness(paper, keys), sheet(paper, len(keys), len(memory))
+    along_word = line(paper, len(memory))
     along_word[:] = 0
     for r in range(len(keys)):
         near, d_near, short_key, to_other = out[r], d_out[r], short_keys[r], across[r]
