@@ -93,7 +93,9 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
 
         def heads(input_size: int) -> MlpExtractor:
             extractor = MlpExtractor(input_size, self.net_arch, self.activation_fn, self.device)
-            for layer in extractor.modules():
+            # SB3 makes them itself. They stay the modules they are, with weights drawn and named as SB3's; what an
+            # activation function of the user's is made of stays as it is.
+            for layer in (*extractor.policy_net, *extractor.value_net):
                 if type(layer) is nn.Linear:
                     layer.__class__ = Linear
             return extractor

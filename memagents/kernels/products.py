@@ -99,14 +99,26 @@ def multiply_narrow(out: Float[Array, "M N"], a: Float[Array, "M K"], panel: Flo
 
 
 def product(a: Float[Tensor, "M K"], b: Float[Tensor, "K N"]) -> Float[Tensor, "M N"]:
-    """a b, of many rows, by a team of threads; it has no gradient."""
+    """a b, of many rows, by a team of threads; it has no gradient.
+
+    Raises:
+        ValueError: unless a has as many columns as b has rows: a kernel would read what lies beside them.
+    """
+    if a.shape[1] != len(b):
+        raise ValueError(f"a product needs as many columns on the left as rows on the right, got {a.shape} {b.shape}")
     out = a.new_empty(len(a), b.shape[1])
     in_team(_product, (out.numpy(), a.detach().numpy(), b.detach().numpy()), 2 * out.numel() * len(b))
     return out
 
 
 def product_over_rows(a: Float[Tensor, "M K"], b: Float[Tensor, "M N"]) -> Float[Tensor, "K N"]:
-    """a^T b, of many rows, by a team of threads: as the gradient of weights is made. It has no gradient itself."""
+    """a^T b, of many rows, by a team of threads: as the gradient of weights is made. It has no gradient itself.
+
+    Raises:
+        ValueError: unless both have as many rows.
+    """
+    if len(a) != len(b):
+        raise ValueError(f"a product over rows needs as many of both, got {len(a)} and {len(b)}")
     out = a.new_empty(a.shape[1], b.shape[1])
     in_team(_product_over_rows, (out.numpy(), a.detach().numpy(), b.detach().numpy()), 2 * out.numel() * len(b))
     return out

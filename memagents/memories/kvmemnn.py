@@ -15,6 +15,7 @@ from memagents.memories.base import Memory
 from memagents.memories.registry import register_memory
 from memagents.ops.attention import Blocks, answer, ask, by_age, by_context, keep, past, weights_beside_blank
 from memagents.ops.episodes import episode_time
+from memagents.ops.linear import linear
 from memagents.ops.recurrence import check_positive
 
 
@@ -96,12 +97,12 @@ class KVMemNN(Memory[KVMemNNState]):
         context = blocks.contexts(state.inputs, x)
         # The present input has no successor yet, and is not read.
         pairs = torch.cat([context, F.pad(context[:, 1:], (0, 0, 0, 1))], -1)
-        q, attention = F.linear(x, self.keys), []
+        q, attention = linear(x, self.keys), []
         for rotation in self.rotations:
             by_time = by_context(F.pad(q @ self.key_times.mT, (0, 1)), x.shape[1])
             p = weights_beside_blank(ask(q, context, self.keys) + by_time, readable)
             attention.append(by_age(p, self.memory_size)[..., :-1])
-            q = F.linear(q + answer(p, pairs, self.values) + attention[-1] @ self.value_times, rotation)
+            q = linear(q + answer(p, pairs, self.values) + attention[-1] @ self.value_times, rotation)
         after = KVMemNNState(keep(blocks.last(context), time, self.memory_size), time[:, -1] + 1)
         outputs, read = blocks.join(q), blocks.join(torch.stack(attention, 2))
         return outputs.transpose(0, 1), read.transpose(0, 1), after

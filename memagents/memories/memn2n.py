@@ -15,6 +15,7 @@ from memagents.memories.base import Memory
 from memagents.memories.registry import register_memory
 from memagents.ops.attention import Blocks, answer, ask, by_age, by_context, keep, past, weights_beside_blank
 from memagents.ops.episodes import episode_time
+from memagents.ops.linear import Linear, linear
 from memagents.ops.recurrence import check_positive
 
 
@@ -70,7 +71,7 @@ class MemN2N(Memory[MemN2NState]):
         spread = hidden_size**-0.25
         self.embeddings = nn.Parameter(torch.randn(num_embeddings, hidden_size, input_size) * spread / input_size**0.5)
         self.times = nn.Parameter(torch.randn(num_embeddings, memory_size, hidden_size) * spread)
-        self.between_hops = nn.Linear(hidden_size, hidden_size, bias=False) if tying == "layerwise" else nn.Identity()
+        self.between_hops = Linear(hidden_size, hidden_size, bias=False) if tying == "layerwise" else nn.Identity()
         if isinstance(self.between_hops, nn.Linear):
             nn.init.eye_(self.between_hops.weight)
 
@@ -101,7 +102,7 @@ class MemN2N(Memory[MemN2NState]):
         blocks = Blocks.of(len(inputs), self.memory_size)
         readable, x = past(blocks.split(time), self.memory_size), blocks.split(inputs.transpose(0, 1))
         context = blocks.contexts(state.inputs, x)
-        u, attention = F.linear(x, self.embeddings[0]), []
+        u, attention = linear(x, self.embeddings[0]), []
         for hop in range(self.num_hops):
             key = hop % (len(self.embeddings) - 1)
             by_time = by_context(F.pad(u @ self.times[key].mT, (0, 1)), x.shape[1])

@@ -12,7 +12,17 @@ from memagents.kernels.products import product, product_over_rows
 from memagents.kernels.unroll import can_work_with
 
 ENOUGH: Final = 1 << 24
-"""Operations of a product from which on ours is faster: what it takes to call it outweighs less."""
+"""Operations of a product from which on ours is faster: what it takes to call it outweighs less.
+
+With two threads, of which torch's wake sooner, both then take as long, forward and back; with one ours takes less from
+a quarter of it on.
+"""
+
+FEWEST_ROWS: Final = 64
+"""Ours puts the weights in order at every call, which fewer rows do not outweigh, however large the weights are."""
+
+FEWEST_OUTPUTS: Final = 8
+"""Ours computes as many columns as a tile has, and throws away what a narrower layer does not want."""
 
 
 class Linear(nn.Linear):
@@ -30,11 +40,26 @@ def linear(
 
     Where a processor has wide registers that torch's library does not use, as those of AMD, it is twice as fast.
     """
-    enough = 2 * x.numel() * len(weight) >= ENOUGH
-    if not enough or not can_work_with(x) or torch.is_autocast_enabled("cpu") or x.dtype is not weight.dtype:
+    if not (can_work_with(x) and is_faster(x, weight) and fits(x, weight, bias)):
         return F.linear(x, weight, bias)
     told: Tensor = _Linear.apply(x.reshape(-1, x.shape[-1]), weight, bias)  # type: ignore[no-untyped-call]
     return told.view(*x.shape[:-1], -1)
+
+
+def is_faster(x: Tensor, weight: Tensor) -> bool:
+    """Whether our product is, of as many numbers."""
+    rows, outputs = x.shape[:-1].numel(), len(weight)
+    return 2 * x.numel() * outputs >= ENOUGH and rows >= FEWEST_ROWS and outputs >= FEWEST_OUTPUTS
+
+
+def fits(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
+    """Whether all are of one kind and size, so that kernels, which do not look, may take them; torch says what is not.
+
+    Under autocast torch chooses the kind.
+    """
+    wanted = [(weight, (len(weight), x.shape[-1])), *([] if bias is None else [(bias, (len(weight),))])]
+    alike = all(each.shape == shape and each.dtype is x.dtype and each.device == x.device for each, shape in wanted)
+    return alike and not torch.is_autocast_enabled("cpu")
 
 
 class _Linear(torch.autograd.Function):

@@ -4,14 +4,18 @@ import torch
 from gymnasium import spaces
 from sizes import small
 from small_agents import memories, random_vec_env
+from torch import nn
 
 from memagents import MemoryA2C, MemoryPPO
+from memagents.agents import policies
 from memagents.agents.distributions import LeanCategoricalDistribution
 from memagents.agents.policies import (
     MemoryActorCriticCnnPolicy,
     MemoryActorCriticPolicy,
 )
 from memagents.errors import NonFiniteAction
+from memagents.ops import linear as linear_layers
+from memagents.ops.linear import Linear
 
 
 def agent(memory="lstm", **kwargs):
@@ -80,6 +84,40 @@ def test_a_policy_is_loaded_as_it_was_saved(share, critic_memory, tmp_path):
     assert torch.equal(loaded.predict_values(observations), model.policy.predict_values(observations))
     ours, theirs = (policy.get_distribution(observations).distribution.logits for policy in (model.policy, loaded))
     assert torch.equal(ours, theirs)
+
+
+class Gated(nn.Module):
+    """An activation function that has a linear layer of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate = nn.Linear(5, 5)
+
+    def forward(self, x):
+        return x * torch.sigmoid(self.gate(x))
+
+
+@pytest.mark.parametrize("critic_memory", [None, "none"])
+def test_layers_of_the_heads_are_ours_and_drawn_and_named_as_sb3s(critic_memory, monkeypatch):
+    def made():
+        heads = {"net_arch": [5, 5], "activation_fn": Gated}
+        return agent(critic_memory=critic_memory, policy_kwargs=heads).policy.double()
+
+    policy = made()
+    for net in (policy.mlp_extractor.policy_net, policy.mlp_extractor.value_net):
+        assert [type(layer) for layer in net] == [Linear, Gated, Linear, Gated]
+        assert all(type(layer.gate) is nn.Linear for layer in net[1::2])
+    assert type(policy.action_net) is type(policy.value_net) is nn.Linear
+    monkeypatch.setattr(policies, "Linear", nn.Linear)
+    sb3s = made()
+    assert type(sb3s.mlp_extractor.policy_net[0]) is nn.Linear
+    ours, theirs = policy.state_dict(), sb3s.state_dict()
+    assert list(ours) == list(theirs)
+    assert all(torch.equal(weights, theirs[name]) for name, weights in ours.items())
+    monkeypatch.setattr(linear_layers, "is_faster", lambda x, weight: True)
+    features = torch.randn(7, policy.memory.output_size, dtype=torch.float64)
+    latent = policy.mlp_extractor.forward_actor(features)
+    torch.testing.assert_close(latent, sb3s.mlp_extractor.forward_actor(features), atol=1e-12, rtol=1e-12)
 
 
 def test_a_critic_with_features_of_its_own_has_a_memory_of_its_own():

@@ -75,6 +75,14 @@ def test_large_products_are_torchs(rows, features, columns, team, monkeypatch):
         torch.set_num_threads(before)
 
 
+def test_products_of_sizes_that_do_not_fit_are_refused(unchecked):
+    a = torch.zeros(5, 4)
+    with pytest.raises(ValueError, match="as many columns on the left as rows on the right"):
+        product(a, torch.zeros(3, 2))
+    with pytest.raises(ValueError, match="as many of both, got 5 and 6"):
+        product_over_rows(a, torch.zeros(6, 2))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_row_is_the_same_to_the_last_bit_whichever_rows_stand_beside_it(dtype):
     a, panels = drawn(4 * ROWS, 9).astype(dtype), in_panels(drawn(9, WIDTH + 5).astype(dtype))
