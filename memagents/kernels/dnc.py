@@ -153,7 +153,7 @@ def step(
     settings: Array, interface: Float[Array, " I"], row_before: Float[Array, " S"], row_after: Float[Array, " S"]
 ) -> None:
     """Writes what is held after a step."""
-    owner, taken = np.empty(room_for(int(settings[0]), row_before, interface), interface.dtype), np.zeros(1, np.int64)
+    owner, taken = np.empty(room_for(settings, interface), interface.dtype), np.zeros(1, np.int64)
     paper, interface = Paper(borrowed(owner), borrowed(taken)), borrowed(interface)
     before, after = held(settings, row_before), held(settings, row_after)
     (heads, slots), size, linked = before.reading.shape, before.memory.shape[1], len(before.links) > 0
@@ -232,7 +232,7 @@ def step_backward(
     d_interface: Float[Array, " I"],
 ) -> None:
     """Writes the gradient of the interface vector; that of what is held goes from after the step to before it."""
-    owner, taken = np.empty(room_for(int(settings[0]), row_before, interface), interface.dtype), np.zeros(1, np.int64)
+    owner, taken = np.empty(room_for(settings, interface), interface.dtype), np.zeros(1, np.int64)
     paper, interface, d_interface = Paper(borrowed(owner), borrowed(taken)), borrowed(interface), borrowed(d_interface)
     before, after, d = held(settings, row_before), held(settings, row_after), held(settings, d_row)
     (heads, slots), size, linked = before.reading.shape, before.memory.shape[1], len(before.links) > 0

@@ -9,65 +9,60 @@ in Python, machine code depends on how arrays are cut, and for words as short as
 from collections.abc import Callable
 from typing import Any, Final
 
+from jaxtyping import Float
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from memagents.kernels.tiles import BYTES, REGISTER, SIZE, multiply_add, taken_apart, vector_at
+from memagents.kernels.borrowing import borrowed
+from memagents.kernels.compilation import Array, compiled
+from memagents.kernels.tiles import (
+    BYTES,
+    REGISTER,
+    SIZE,
+    call_for,
+    function_named,
+    multiply_add,
+    taken_apart,
+    vector_at,
+)
 
 ROWS: Final = 4
 """That are taken at once, so that each number of a word serves all."""
 
 
-def _dots(_: Any, out: Any, rows: Any, words: Any, kept: Any) -> tuple[Any, Callable[..., Any]]:
-    """Added to what out held (1), or put over it (0)."""
+def _together(_: Any, out: Any, rows: Any, words: Any, number: Any, kept: Any) -> tuple[Any, Callable[..., Any]]:
+    """Of so many rows, which are at least one and at most ROWS. See `dots`."""
 
     def call(context: Any, builder: ir.IRBuilder, _: Any, arguments: Any) -> Any:
         begins, strides, shapes = taken_apart(context, builder, (out, rows, words), arguments)
-        (number, depth), (num_words, _) = shapes[1:]
-        sizes = [*(stride for stride, _ in strides), num_words, depth, arguments[3]]
-        entry, loop, end = builder.block, builder.append_basic_block(), builder.append_basic_block()
-        builder.cbranch(builder.icmp_signed("<", SIZE(0), number), loop, end)
-        builder.position_at_end(loop)
-        first = builder.phi(SIZE)
-        left = builder.sub(number, first)
-        taken = builder.select(builder.icmp_signed("<", left, SIZE(ROWS)), left, SIZE(ROWS))
-        places = [builder.gep(begins[array], [builder.mul(first, strides[array][0])]) for array in (0, 1)]
-        after = builder.append_basic_block()
-        cases = builder.switch(taken, after)
-        for together in range(1, ROWS + 1):
-            case = builder.append_basic_block()
-            cases.add_case(SIZE(together), case)
-            with builder.goto_block(case):
-                function = function_of(builder.module, begins[0].type, together)
-                builder.call(function, [*places, begins[2], *sizes])
-                builder.branch(after)
-        builder.position_at_end(after)
-        following = builder.add(first, SIZE(ROWS))
-        first.add_incoming(SIZE(0), entry)
-        first.add_incoming(following, after)
-        builder.cbranch(builder.icmp_signed("<", following, number), loop, end)
-        builder.position_at_end(end)
+        behind, (num_words, depth), (number, kept) = (stride for stride, _ in strides), shapes[2], arguments[3:]
+        call_for(builder, number, ROWS, function_of, [*begins, *behind, num_words, depth, kept])
         return context.get_dummy_value()
 
-    return types.void(out, rows, words, types.intp), call
+    return types.void(out, rows, words, types.intp, types.intp), call
 
 
-dots: Any = intrinsic(_dots)
+together: Any = intrinsic(_together)
 
 
-def function_of(module: ir.Module, pointer: ir.PointerType, together: int) -> ir.Function:
+@compiled
+def dots(out: Float[Array, "R N"], rows: Float[Array, "R W"], words: Float[Array, "N W"], kept: int) -> None:
+    """The products of rows and words, added to what out held (1), or put over it (0)."""
+    out, rows, words = borrowed(out), borrowed(rows), borrowed(words)
+    for first in range(0, len(rows), ROWS):
+        together(out[first:], rows[first:], words, min(ROWS, len(rows) - first), kept)
+
+
+def function_of(module: ir.Module, pointer: ir.PointerType, number_of_rows: int) -> ir.Function:
     """The function for so many rows.
 
     It takes where out, rows and words begin, how many numbers a row of each is behind the one before, how many words
     there are, how many numbers a word has, and whether out is kept.
     """
-    name = f"dots_of_{together}_{pointer.pointee}"
-    if name in module.globals:
-        return module.globals[name]
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer] * 3 + [SIZE] * 6), name)
-    function.linkage = "internal"
-    function.attributes.add("noinline")
+    function, is_empty = function_named(f"dots_of_{number_of_rows}_{pointer.pointee}", module, pointer)
+    if not is_empty:
+        return function
     out, rows, words, out_stride, row_stride, word_stride, num_words, depth, kept = function.args
     lanes, aligned = REGISTER // BYTES[pointer.pointee], BYTES[pointer.pointee]
     vector = ir.VectorType(pointer.pointee, lanes)
@@ -79,8 +74,8 @@ def function_of(module: ir.Module, pointer: ir.PointerType, together: int) -> ir
         return builder.load(vector_at(builder, builder.gep(begin, [place]), vector, 0), align=aligned)
 
     builder = ir.IRBuilder(before)
-    row_begins = [builder.gep(rows, [builder.mul(row_stride, SIZE(r))]) for r in range(together)]
-    out_begins = [builder.gep(out, [builder.mul(out_stride, SIZE(r))]) for r in range(together)]
+    row_begins = [builder.gep(rows, [builder.mul(row_stride, SIZE(r))]) for r in range(number_of_rows)]
+    out_begins = [builder.gep(out, [builder.mul(out_stride, SIZE(r))]) for r in range(number_of_rows)]
     whole = builder.and_(depth, SIZE(-lanes))  # numbers in vectors that are full
     keeps = builder.icmp_signed("!=", kept, SIZE(0))
     builder.cbranch(builder.icmp_signed("<", SIZE(0), num_words), word_loop, end)
@@ -93,12 +88,7 @@ def function_of(module: ir.Module, pointer: ir.PointerType, together: int) -> ir
     builder.position_at_end(vectors)
     k, sums = builder.phi(SIZE), [builder.phi(vector) for _ in row_begins]
     part = load_at(word, k)
-    nexts = [
-        multiply_add(
-            builder, builder.load(vector_at(builder, builder.gep(row, [k]), vector, 0), align=aligned), part, total
-        )
-        for row, total in zip(row_begins, sums, strict=True)
-    ]
+    nexts = [multiply_add(builder, load_at(row, k), part, total) for row, total in zip(row_begins, sums, strict=True)]
     next_k = builder.add(k, SIZE(lanes))
     for now, following in zip((k, *sums), (next_k, *nexts), strict=True):
         now.add_incoming(SIZE(0) if now is k else zeros, word_loop)

@@ -18,6 +18,7 @@ from memagents.kernels.exponentials import log_
 from memagents.kernels.paper import Paper, copied, line, room_for, sheet
 from memagents.kernels.parts import (
     ONE,
+    add_times,
     dot,
     erase_backward,
     keys_of,
@@ -114,13 +115,6 @@ def shift_backward(
         add_times(shifts[s], d_shifted[:stay], d_gated[turn:])
         add_times(shifts[s], d_shifted[stay:], d_gated[:turn])
         d_shifts[s] = dot(d_shifted[:stay], gated[turn:]) + dot(d_shifted[stay:], gated[:turn])
-
-
-@compiled
-def add_times(factor: Number, x: Float[Array, " N"], out: Float[Array, " N"]) -> None:
-    """Adds a multiple of one vector to another."""
-    for n in range(len(x)):
-        out[n] += factor * x[n]
 
 
 @compiled
@@ -225,7 +219,7 @@ def step(
     settings: Array, interface: Float[Array, " I"], row_before: Float[Array, " S"], row_after: Float[Array, " S"]
 ) -> None:
     """Writes what is held after a step."""
-    owner, taken = np.empty(room_for(int(settings[0]), row_before, interface), interface.dtype), np.zeros(1, np.int64)
+    owner, taken = np.empty(room_for(settings, interface), interface.dtype), np.zeros(1, np.int64)
     paper, interface = Paper(borrowed(owner), borrowed(taken)), borrowed(interface)
     before, after = held(settings, row_before), held(settings, row_after)
     (heads, size), slots = before.reads.shape, len(before.memory)
@@ -291,7 +285,7 @@ def step_backward(
     d_interface: Float[Array, " I"],
 ) -> None:
     """Writes the gradient of the interface vector; that of what is held goes from after the step to before it."""
-    owner, taken = np.empty(room_for(int(settings[0]), row_before, interface), interface.dtype), np.zeros(1, np.int64)
+    owner, taken = np.empty(room_for(settings, interface), interface.dtype), np.zeros(1, np.int64)
     paper, interface, d_interface = Paper(borrowed(owner), borrowed(taken)), borrowed(interface), borrowed(d_interface)
     before, after, d = held(settings, row_before), held(settings, row_after), held(settings, d_row)
     heads, size = before.reads.shape

@@ -20,10 +20,13 @@ class Paper(NamedTuple):
 
 
 @compiled
-def room_for(heads: int, row: Float[Array, " S"], interface: Float[Array, " I"]) -> int:
-    """More numbers than a step puts down, of a memory with so many heads, that holds and is told so much."""
-    room: int = 8 * (heads + 2) * (len(row) + len(interface))
-    return room
+def room_for(settings: Array, interface: Float[Array, " I"]) -> int:
+    """More numbers than a step puts down: the settings begin with how many heads, slots and features of a word it has.
+
+    There is none for links between slots, of which a step needs no copies.
+    """
+    heads, slots, size = int(settings[0]), int(settings[1]), int(settings[2])
+    return (heads + 2) * (slots * size + 32 * (slots + size)) + 4 * len(interface)
 
 
 @compiled

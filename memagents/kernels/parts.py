@@ -41,6 +41,13 @@ def add(x: Float[Array, " N"], out: Float[Array, " N"]) -> None:
 
 
 @compiled
+def add_times(factor: Number, x: Float[Array, " N"], out: Float[Array, " N"]) -> None:
+    """Adds a multiple of one vector to another."""
+    for n in range(len(x)):
+        out[n] += factor * x[n]
+
+
+@compiled
 def sigmoid(x: Number) -> Number:
     """σ."""
     return ONE / (ONE + math.exp(-x))

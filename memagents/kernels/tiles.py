@@ -45,15 +45,7 @@ def _tile(_: Any, out: Any, a: Any, b: Any, rows: Any, kept: Any) -> tuple[Any, 
         begins, strides, shapes = taken_apart(context, builder, (out, a, b), arguments)
         behind = [strides[0][0], *strides[1], strides[2][0]]
         depth, (rows, kept) = shapes[2][0], arguments[3:]
-        end = builder.append_basic_block()
-        cases = builder.switch(rows, end)
-        for number in range(1, ROWS + 1):
-            case = builder.append_basic_block()
-            cases.add_case(SIZE(number), case)
-            with builder.goto_block(case):
-                builder.call(function_of(builder.module, begins[0].type, number), [*begins, *behind, depth, kept])
-                builder.branch(end)
-        builder.position_at_end(end)
+        call_for(builder, rows, ROWS, function_of, [*begins, *behind, depth, kept])
         return context.get_dummy_value()
 
     return types.void(out, a, b, types.intp, types.intp), call
@@ -78,18 +70,40 @@ def taken_apart(
     return begins, strides, shapes
 
 
+def call_for(
+    builder: ir.IRBuilder, rows: Any, most: int, function_of: Callable[..., ir.Function], arguments: Sequence[Any]
+) -> None:
+    """Calls the function for so many rows, of which there are at least one and at most so many."""
+    end = builder.append_basic_block()
+    cases = builder.switch(rows, end)
+    for number in range(1, most + 1):
+        case = builder.append_basic_block()
+        cases.add_case(SIZE(number), case)
+        with builder.goto_block(case):
+            builder.call(function_of(builder.module, arguments[0].type, number), arguments)
+            builder.branch(end)
+    builder.position_at_end(end)
+
+
+def function_named(name: str, module: ir.Module, pointer: ir.PointerType) -> tuple[ir.Function, bool]:
+    """A function of a module that takes where three matrices begin and six numbers, and whether it is still empty."""
+    if name in module.globals:
+        return module.globals[name], False
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer] * 3 + [SIZE] * 6), name)
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    return function, True
+
+
 def function_of(module: ir.Module, pointer: ir.PointerType, rows: int) -> ir.Function:
     """The function for a tile of so many rows.
 
     It takes where out, a and b begin, how many numbers a row of out, a row of a, a column of a and a row of b are
     behind the one before, how many rows b has, and whether out is kept.
     """
-    name = f"tile_of_{rows}_{pointer.pointee}"
-    if name in module.globals:
-        return module.globals[name]
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer] * 3 + [SIZE] * 6), name)
-    function.linkage = "internal"
-    function.attributes.add("noinline")
+    function, is_empty = function_named(f"tile_of_{rows}_{pointer.pointee}", module, pointer)
+    if not is_empty:
+        return function
     out, a, b, out_stride, a_stride, a_step, b_stride, depth, kept = function.args
     lanes, aligned = REGISTER // BYTES[pointer.pointee], BYTES[pointer.pointee]
     vector, every = ir.VectorType(pointer.pointee, lanes), ir.VectorType(ir.IntType(32), lanes)

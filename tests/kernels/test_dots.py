@@ -3,16 +3,10 @@
 import numpy as np
 import pytest
 
-from memagents.kernels.compilation import compiled
 from memagents.kernels.dots import ROWS, dots
 from memagents.kernels.tiles import BYTES, REGISTER
 
 LANES = REGISTER // min(BYTES.values())
-
-
-@compiled
-def dotted(out, rows, words, kept):
-    dots(out, rows, words, kept)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-4), (np.float64, 1e-12)])
@@ -28,7 +22,7 @@ def test_a_dot_product_is_added_to_what_is_there_or_put_over_it(rows, words, dep
         out = np.full((rows + 2, words + 2), np.nan, dtype)
         if kept:
             out[inside] = before
-        dotted(out[inside], a, b, kept)
+        dots(out[inside], a, b, kept)
         np.testing.assert_allclose(out[inside], a @ b.T + kept * before, atol=tolerance)
         out[inside] = np.nan
         assert np.isnan(out).all()  # nothing is written beside them
@@ -37,6 +31,6 @@ def test_a_dot_product_is_added_to_what_is_there_or_put_over_it(rows, words, dep
 def test_what_is_undefined_in_a_word_stays_there():
     rows, words, out = np.ones((ROWS + 1, LANES)), np.ones((3, LANES)), np.empty((ROWS + 1, 3))
     words[1, LANES - 1] = np.nan
-    dotted(out, rows, words, 0)
+    dots(out, rows, words, 0)
     assert np.isnan(out[:, 1]).all()
     assert (out[:, [0, 2]] == LANES).all()
