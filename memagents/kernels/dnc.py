@@ -8,20 +8,20 @@ written, allocation gate and write gate; S numbers of the state. The settings ar
 
 from typing import NamedTuple
 
-import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from memagents.kernels.activations import sigmoid_
-from memagents.kernels.borrowing import borrowed
+from memagents.kernels.borrowing import borrowed, matrix
 from memagents.kernels.compilation import Array, Number, compiled
 from memagents.kernels.dots import dots
 from memagents.kernels.links import follow, follow_backward, link, link_backward
-from memagents.kernels.paper import Paper, copied, line, room_for, sheet
+from memagents.kernels.paper import Paper, blank, copied, line, sheet
 from memagents.kernels.parts import (
     ONE,
     dot,
     erase_backward,
     keys_of,
+    one_row,
     put_keys,
     read,
     read_backward,
@@ -117,7 +117,7 @@ def aim(paper: Paper, told: Array, memory: Float[Array, "N W"], usage: Float[Arr
     """Where the head that writes looks up its key, and which slots are free."""
     size = memory.shape[1]
     short, content = shortness(paper, memory), sheet(paper, 1, len(memory))
-    near = look_up(paper, told.reshape(1, -1), memory, short, content)
+    near = look_up(paper, one_row(told), memory, short, content)
     erase = copied(paper, told[size + 1 : 2 * size + 1])
     sigmoid_(erase)
     order, free = by_usage(paper, usage), line(paper, len(usage))
@@ -139,26 +139,30 @@ def held(settings: Array, row: Float[Array, " S"]) -> Held:
     reading = writing + slots
     reads = reading + heads * slots
     return Held(
-        row[:usage].reshape(slots, size),
+        matrix(row[:usage], slots, size),
         row[usage:links],
-        row[links:precedence].reshape(linked, linked),
+        matrix(row[links:precedence], linked, linked),
         row[precedence:writing],
         row[writing:reading],
-        row[reading:reads].reshape(heads, slots),
-        row[reads:].reshape(heads, size),
+        matrix(row[reading:reads], heads, slots),
+        matrix(row[reads:], heads, size),
     )
 
 
 def step(
-    settings: Array, interface: Float[Array, " I"], row_before: Float[Array, " S"], row_after: Float[Array, " S"]
+    settings: Array,
+    taken: Int[Array, " 1"],
+    numbers: Float[Array, " P"],
+    interface: Float[Array, " I"],
+    row_before: Float[Array, " S"],
+    row_after: Float[Array, " S"],
 ) -> None:
     """Writes what is held after a step."""
-    owner, taken = np.empty(room_for(settings, interface), interface.dtype), np.zeros(1, np.int64)
-    paper, interface = Paper(borrowed(owner), borrowed(taken)), borrowed(interface)
+    paper, interface = blank(taken, numbers), borrowed(interface)
     before, after = held(settings, row_before), held(settings, row_after)
     (heads, slots), size, linked = before.reading.shape, before.memory.shape[1], len(before.links) > 0
     about = size + 2 + 3 * linked
-    told, said = interface[: heads * about].reshape(heads, about), interface[heads * about :]
+    told, said = matrix(interface[: heads * about], heads, about), interface[heads * about :]
     kept, modes = retention(paper, told, size, before.reading), sheet(paper, heads, 3)
     for n in range(slots):
         after.usage[n] = (before.usage[n] + before.writing[n] * (ONE - before.usage[n])) * kept[n]
@@ -180,7 +184,6 @@ def step(
                 after.reading[r, n] *= modes[r, 1]
         follow(paper, after.links, before.reading, modes, after.reading)
     read(after.reading, after.memory, after.reads)
-    owner[taken[0] - 1] = 0  # both are needed until here
 
 
 @compiled
@@ -202,10 +205,10 @@ def write_backward(
     """
     slots, size = memory.shape
     d_erase, d_vector = d_told[size + 1 : 2 * size + 1], d_told[2 * size + 1 : 3 * size + 1]
-    one, d_one, d_gone = weights.reshape(1, -1), d_weights.reshape(1, -1), d_erase.reshape(1, -1)
-    dots(d_one, write.vector.reshape(1, -1), d_memory, 1)
-    multiply_once(d_vector.reshape(1, -1), one, d_memory, 0)
-    erase_backward(paper, memory, one, write.erase.reshape(1, -1), d_memory, d_one, d_gone)
+    one, d_one, d_gone = one_row(weights), one_row(d_weights), one_row(d_erase)
+    dots(d_one, one_row(write.vector), d_memory, 1)
+    multiply_once(one_row(d_vector), one, d_memory, 0)
+    erase_backward(paper, memory, one, one_row(write.erase), d_memory, d_one, d_gone)
     for w in range(size):
         d_erase[w] *= write.erase[w] * (ONE - write.erase[w])
     d_content, d_allocation, further = sheet(paper, 1, slots), line(paper, slots), line(paper, slots)
@@ -219,12 +222,14 @@ def write_backward(
     d_write_gate = dot(d_weights, content) + gate * along
     d_told[3 * size + 2] = d_write_gate * write.write_gate * (ONE - write.write_gate)
     found = write.short, write.similarity, write.content
-    look_up_backward(paper, told.reshape(1, -1), memory, *found, d_content, d_told.reshape(1, -1), d_memory)
+    look_up_backward(paper, one_row(told), memory, *found, d_content, one_row(d_told), d_memory)
     allocation_backward(paper, used, write.order, d_allocation, d_used)
 
 
 def step_backward(
     settings: Array,
+    taken: Int[Array, " 1"],
+    numbers: Float[Array, " P"],
     interface: Float[Array, " I"],
     row_before: Float[Array, " S"],
     row_after: Float[Array, " S"],
@@ -232,13 +237,12 @@ def step_backward(
     d_interface: Float[Array, " I"],
 ) -> None:
     """Writes the gradient of the interface vector; that of what is held goes from after the step to before it."""
-    owner, taken = np.empty(room_for(settings, interface), interface.dtype), np.zeros(1, np.int64)
-    paper, interface, d_interface = Paper(borrowed(owner), borrowed(taken)), borrowed(interface), borrowed(d_interface)
+    paper, interface, d_interface = blank(taken, numbers), borrowed(interface), borrowed(d_interface)
     before, after, d = held(settings, row_before), held(settings, row_after), held(settings, d_row)
     (heads, slots), size, linked = before.reading.shape, before.memory.shape[1], len(before.links) > 0
     about = size + 2 + 3 * linked
-    told, said = interface[: heads * about].reshape(heads, about), interface[heads * about :]
-    d_told, d_said = d_interface[: heads * about].reshape(heads, about), d_interface[heads * about :]
+    told, said = matrix(interface[: heads * about], heads, about), interface[heads * about :]
+    d_told, d_said = matrix(d_interface[: heads * about], heads, about), d_interface[heads * about :]
     modes, d_modes, short = sheet(paper, heads, 3), sheet(paper, heads, 3), shortness(paper, after.memory)
     content, d_reading = sheet(paper, heads, slots), sheet(paper, heads, slots)
     d_reading[:] = d.reading
@@ -266,4 +270,3 @@ def step_backward(
         d.usage[n] = d_used * kept[n] * (ONE - before.writing[n])
         d.writing[n] = d_used * kept[n] * (ONE - before.usage[n])
     retention_backward(paper, told, size, before.reading, d_kept, d_told, d.reading)
-    owner[taken[0] - 1] = 0  # both are needed until here

@@ -45,13 +45,15 @@ def link_backward(
         d_weights[i] += d_precedence[i] - d_left
         d_precedence[i] *= left
         d_links[i, i] = 0
-    multiply_once(d_precedence.reshape(1, -1), weights.reshape(1, -1), d_links, 1)
     for i in range(len(links)):
-        weight, linked, d_linked = weights[i], links[i], d_links[i]
-        d_weights[i] += dot(d_linked, precedence) - dot(d_linked, linked)
+        weight, linked, d_linked, d_weight = weights[i], links[i], d_links[i], links.dtype.type(0)
+        for j in range(len(links)):
+            d_weight += d_linked[j] * (precedence[j] - linked[j])
+        d_weights[i] += d_weight
+        for j in range(len(links)):
+            d_precedence[j] += weight * d_linked[j]
         for j in range(len(links)):
             d_weights[j] -= d_linked[j] * linked[j]
-        for j in range(len(links)):
             d_linked[j] *= ONE - weight - weights[j]
 
 

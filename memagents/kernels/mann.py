@@ -7,13 +7,12 @@ the usage.
 
 from typing import NamedTuple
 
-import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from memagents.kernels.borrowing import borrowed
+from memagents.kernels.borrowing import borrowed, matrix
 from memagents.kernels.compilation import Array, compiled
 from memagents.kernels.dots import dots
-from memagents.kernels.paper import Paper, room_for, sheet
+from memagents.kernels.paper import blank, sheet
 from memagents.kernels.parts import (
     ONE,
     dot,
@@ -53,24 +52,28 @@ def held(settings: Array, row: Float[Array, " S"]) -> Held:
     writing = reading + heads * slots
     reads = writing + heads * slots
     return Held(
-        row[:usage].reshape(slots, size),
+        matrix(row[:usage], slots, size),
         row[usage:reading],
-        row[reading:writing].reshape(heads, slots),
-        row[writing:reads].reshape(heads, slots),
-        row[reads:].reshape(heads, size),
+        matrix(row[reading:writing], heads, slots),
+        matrix(row[writing:reads], heads, slots),
+        matrix(row[reads:], heads, size),
     )
 
 
 def step(
-    settings: Array, interface: Float[Array, " I"], row_before: Float[Array, " S"], row_after: Float[Array, " S"]
+    settings: Array,
+    taken: Int[Array, " 1"],
+    numbers: Float[Array, " P"],
+    interface: Float[Array, " I"],
+    row_before: Float[Array, " S"],
+    row_after: Float[Array, " S"],
 ) -> None:
     """Writes what is held after a step. What was written to before does not matter."""
-    owner, taken = np.empty(room_for(settings, interface), interface.dtype), np.zeros(1, np.int64)
-    paper, interface = Paper(borrowed(owner), borrowed(taken)), borrowed(interface)
+    paper, interface = blank(taken, numbers), borrowed(interface)
     before, after = held(settings, row_before), held(settings, row_after)
     (heads, slots), size = before.reading.shape, before.memory.shape[1]
     decay = interface.dtype.type(settings[3])
-    told = interface.reshape(heads, size + 1)
+    told = matrix(interface, heads, size + 1)
     keys, order = keys_of(paper, told, size), by_usage(paper, before.usage)
     for n in range(slots):
         put(before.memory[n], after.memory[n])
@@ -91,11 +94,12 @@ def step(
         for n in range(slots):
             after.usage[n] += reading[n] + writing[n]
     read(after.reading, after.memory, after.reads)
-    owner[taken[0] - 1] = 0  # both are needed until here
 
 
 def step_backward(
     settings: Array,
+    taken: Int[Array, " 1"],
+    numbers: Float[Array, " P"],
     interface: Float[Array, " I"],
     row_before: Float[Array, " S"],
     row_after: Float[Array, " S"],
@@ -103,12 +107,11 @@ def step_backward(
     d_interface: Float[Array, " I"],
 ) -> None:
     """Writes the gradient of the interface vector; that of what is held goes from after the step to before it."""
-    owner, taken = np.empty(room_for(settings, interface), interface.dtype), np.zeros(1, np.int64)
-    paper, interface, d_interface = Paper(borrowed(owner), borrowed(taken)), borrowed(interface), borrowed(d_interface)
+    paper, interface, d_interface = blank(taken, numbers), borrowed(interface), borrowed(d_interface)
     before, after, d = held(settings, row_before), held(settings, row_after), held(settings, d_row)
     (heads, slots), size = before.reading.shape, before.memory.shape[1]
     decay = interface.dtype.type(settings[3])
-    told, d_told = interface.reshape(heads, size + 1), d_interface.reshape(heads, size + 1)
+    told, d_told = matrix(interface, heads, size + 1), matrix(d_interface, heads, size + 1)
     keys, order, short = keys_of(paper, told, size), by_usage(paper, before.usage), shortness(paper, after.memory)
     near = similarity(paper, keys, after.memory, short)
     d_keys, d_near = sheet(paper, *keys.shape), sheet(paper, *near.shape)
@@ -135,4 +138,3 @@ def step_backward(
     for n in range(slots):
         d.usage[n] *= decay
     d.memory[order[0]] = 0
-    owner[taken[0] - 1] = 0  # both are needed until here

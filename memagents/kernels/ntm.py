@@ -7,15 +7,14 @@ heads that write erase, then what they add; S numbers of the state. The settings
 
 from typing import NamedTuple
 
-import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from memagents.kernels.activations import sigmoid_, tanh_
-from memagents.kernels.borrowing import borrowed
+from memagents.kernels.borrowing import borrowed, matrix
 from memagents.kernels.compilation import Array, Number, compiled
 from memagents.kernels.dots import dots
 from memagents.kernels.exponentials import log_
-from memagents.kernels.paper import Paper, copied, line, room_for, sheet
+from memagents.kernels.paper import Paper, blank, copied, line, sheet
 from memagents.kernels.parts import (
     ONE,
     add_times,
@@ -189,7 +188,7 @@ def address_backward(
 def split(interface: Float[Array, " I"], heads: int, size: int) -> tuple[Float[Array, "2*K P"], Array]:
     """What each head is told, and what those that write erase and add."""
     stop = len(interface) - 2 * heads * size
-    return interface[:stop].reshape(2 * heads, stop // (2 * heads)), interface[stop:]
+    return matrix(interface[:stop], 2 * heads, stop // (2 * heads)), interface[stop:]
 
 
 @compiled
@@ -198,7 +197,8 @@ def written(paper: Paper, said: Array, heads: int) -> tuple[Float[Array, "K W"],
     erase, add = copied(paper, said[: len(said) // 2]), copied(paper, said[len(said) // 2 :])
     sigmoid_(erase)
     tanh_(add)
-    return erase.reshape(heads, -1), add.reshape(heads, -1)
+    size = len(erase) // heads
+    return matrix(erase, heads, size), matrix(add, heads, size)
 
 
 @compiled
@@ -209,18 +209,22 @@ def held(settings: Array, row: Float[Array, " S"]) -> Held:
     reads = len(row) - heads * size
     weights = reads - 2 * heads * slots
     return Held(
-        row[:weights].reshape(slots, size),
-        row[weights:reads].reshape(2 * heads, slots),
-        row[reads:].reshape(heads, size),
+        matrix(row[:weights], slots, size),
+        matrix(row[weights:reads], 2 * heads, slots),
+        matrix(row[reads:], heads, size),
     )
 
 
 def step(
-    settings: Array, interface: Float[Array, " I"], row_before: Float[Array, " S"], row_after: Float[Array, " S"]
+    settings: Array,
+    taken: Int[Array, " 1"],
+    numbers: Float[Array, " P"],
+    interface: Float[Array, " I"],
+    row_before: Float[Array, " S"],
+    row_after: Float[Array, " S"],
 ) -> None:
     """Writes what is held after a step."""
-    owner, taken = np.empty(room_for(settings, interface), interface.dtype), np.zeros(1, np.int64)
-    paper, interface = Paper(borrowed(owner), borrowed(taken)), borrowed(interface)
+    paper, interface = blank(taken, numbers), borrowed(interface)
     before, after = held(settings, row_before), held(settings, row_after)
     (heads, size), slots = before.reads.shape, len(before.memory)
     told, said = split(clipped(paper, interface), heads, size)
@@ -237,7 +241,6 @@ def step(
             for w in range(size):
                 word[w] *= ONE - weight * erase[k, w]
     multiply_once(after.memory, writing.T, add, 1)
-    owner[taken[0] - 1] = 0  # both are needed until here
 
 
 @compiled
@@ -256,20 +259,21 @@ def write_backward(
     """
     heads, slots = weights.shape
     erase, add = written(paper, said, heads)
-    d_erase, d_add = d_said[: len(said) // 2].reshape(erase.shape), d_said[len(said) // 2 :].reshape(add.shape)
+    d_erase = matrix(d_said[: len(said) // 2], *erase.shape)
+    d_add = matrix(d_said[len(said) // 2 :], *add.shape)
     dots(d_weights, add, d_memory, 1)
     multiply_once(d_add, weights, d_memory, 0)
-    left = sheet(paper, heads, memory.size).reshape(heads, *memory.shape)  # what each head finds of the memory
+    left = sheet(paper, heads * slots, erase.shape[1])  # what each head finds of the memory, one below the other
     for n in range(slots):
         for w in range(erase.shape[1]):
-            left[0, n, w] = memory[n, w]
+            left[n, w] = memory[n, w]
         for k in range(heads - 1):
             weight = weights[k, n]
             for w in range(erase.shape[1]):
-                left[k + 1, n, w] = left[k, n, w] * (ONE - weight * erase[k, w])
+                left[(k + 1) * slots + n, w] = left[k * slots + n, w] * (ONE - weight * erase[k, w])
     for k in range(heads - 1, -1, -1):
-        one = slice(k, k + 1)
-        erase_backward(paper, left[k], weights[one], erase[one], d_memory, d_weights[one], d_erase[one])
+        one, found = slice(k, k + 1), left[k * slots : (k + 1) * slots]
+        erase_backward(paper, found, weights[one], erase[one], d_memory, d_weights[one], d_erase[one])
     for k in range(heads):
         for w in range(erase.shape[1]):
             d_erase[k, w] *= erase[k, w] * (ONE - erase[k, w])
@@ -278,6 +282,8 @@ def write_backward(
 
 def step_backward(
     settings: Array,
+    taken: Int[Array, " 1"],
+    numbers: Float[Array, " P"],
     interface: Float[Array, " I"],
     row_before: Float[Array, " S"],
     row_after: Float[Array, " S"],
@@ -285,8 +291,7 @@ def step_backward(
     d_interface: Float[Array, " I"],
 ) -> None:
     """Writes the gradient of the interface vector; that of what is held goes from after the step to before it."""
-    owner, taken = np.empty(room_for(settings, interface), interface.dtype), np.zeros(1, np.int64)
-    paper, interface, d_interface = Paper(borrowed(owner), borrowed(taken)), borrowed(interface), borrowed(d_interface)
+    paper, interface, d_interface = blank(taken, numbers), borrowed(interface), borrowed(d_interface)
     before, after, d = held(settings, row_before), held(settings, row_after), held(settings, d_row)
     heads, size = before.reads.shape
     told, said = split(clipped(paper, interface), heads, size)
@@ -304,4 +309,3 @@ def step_backward(
     for i in range(len(interface)):
         if interface[i] > LIMIT or interface[i] < -LIMIT:
             d_interface[i] = 0
-    owner[taken[0] - 1] = 0  # both are needed until here

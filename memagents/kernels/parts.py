@@ -11,6 +11,7 @@ import math
 import numpy as np
 from jaxtyping import Float
 
+from memagents.kernels.borrowing import matrix
 from memagents.kernels.compilation import Array, Number, compiled
 from memagents.kernels.dots import dots
 from memagents.kernels.exponentials import exp_
@@ -45,6 +46,13 @@ def add_times(factor: Number, x: Float[Array, " N"], out: Float[Array, " N"]) ->
     """Adds a multiple of one vector to another."""
     for n in range(len(x)):
         out[n] += factor * x[n]
+
+
+@compiled
+def one_row(x: Float[Array, " N"]) -> Float[Array, "1 N"]:
+    """A vector as a matrix; it belongs to whom the vector does."""
+    row: Array = matrix(x, 1, len(x))
+    return row
 
 
 @compiled

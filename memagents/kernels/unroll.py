@@ -78,9 +78,9 @@ def lines(state: tuple[Tensor, ...]) -> tuple[Float[Tensor, "B H"], Float[Tensor
 
 @cache
 def machine_code(step: Callable[..., None], dtype: torch.dtype, vectors: int) -> Any:
-    """Of a step, or its gradient, that takes settings and so many vectors of such numbers."""
-    settings, vector = (types.Array(number, 1, "C") for number in (types.float64, NUMBERS[dtype]))
-    return compiled_for(step, settings, *[vector] * vectors)
+    """Of a step, or its gradient, that takes settings, paper and so many vectors of such numbers."""
+    settings, taken, vector = (types.Array(kind, 1, "C") for kind in (types.float64, types.int64, NUMBERS[dtype]))
+    return compiled_for(step, settings, taken, vector, *[vector] * vectors)
 
 
 def pieces_of(num_steps: int, state: Float[Tensor, "B S"]) -> Iterator[slice]:

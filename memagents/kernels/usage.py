@@ -7,7 +7,7 @@ of them is told, in which a free gate stands one place after a key of W features
 import numpy as np
 from jaxtyping import Float
 
-from memagents.kernels.compilation import Array, compiled
+from memagents.kernels.compilation import Array, Number, compiled
 from memagents.kernels.paper import Paper, line
 from memagents.kernels.parts import ONE, dot, put, sigmoid
 
@@ -25,26 +25,27 @@ LEAST = 1e-6
 def by_usage(paper: Paper, usage: Float[Array, " N"]) -> Array:
     """The slots, those used least first: `ops.addressing.by_usage`.
 
-    A slot's place is how many are used less, which a processor counts many at a time.
+    A slot's place is how many are used less, which a processor counts many at a time; of equals each takes the next
+    place that is free. (So do slots whose usage is NaN, less than which nothing is.)
     """
-    taken, order = line(paper, len(usage)), np.zeros(len(usage), np.int64)
+    taken, order = line(paper, len(usage)), np.full(len(usage), -1)
     for n in range(len(usage)):
         taken[n] = usage[n] + usage.dtype.type(TIE * n)
     for n in range(len(usage)):
-        order[place_of(n, taken)] = n  # (slots whose usage is NaN are all the first, and the others may be no slot's)
+        place = less_than(taken[n], taken)
+        while order[place] >= 0:
+            place += 1
+        order[place] = n
     return order
 
 
 @compiled
-def place_of(n: int, taken: Float[Array, " N"]) -> int:
-    """How many slots come before this one: those that are used less, and of its equals those before it."""
-    place = 0
-    earlier, later = taken[:n], taken[n + 1 :]
-    for other in range(len(earlier)):
-        place += earlier[other] <= taken[n]
-    for other in range(len(later)):
-        place += later[other] < taken[n]
-    return place
+def less_than(limit: Number, numbers: Float[Array, " N"]) -> int:
+    """How many numbers are; counted in numbers as wide, for as many as possible at a time."""
+    count, none, one = numbers.dtype.type(0), numbers.dtype.type(0), numbers.dtype.type(1)
+    for n in range(len(numbers)):
+        count += one if numbers[n] < limit else none
+    return int(count)
 
 
 @compiled

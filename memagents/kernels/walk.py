@@ -15,12 +15,13 @@ from jaxtyping import Bool, Float
 
 from memagents.kernels import cells
 from memagents.kernels.compilation import Array, compiled
+from memagents.kernels.paper import paper_for
 from memagents.kernels.parts import add, put
 from memagents.kernels.products import in_panels, multiply
 from memagents.kernels.threads import all_threads, share, this_thread
 from memagents.kernels.tiles import ROWS
 
-FEW: Final = 2 * ROWS
+FEW: Final = ROWS
 """Rows that are walked with at a time: what they hold stays near the processor from one step to the next."""
 
 
@@ -72,12 +73,14 @@ def advance(
     """All steps. `trail.gates` hold what the inputs add, and then what they let through; `trail.interface` its bias."""
     first, stop = share(len(episodes.state), this_thread(), all_threads())
     panels = in_panels(weights.from_past.T), in_panels(weights.to_interface.T)
+    taken, numbers = paper_for(settings, trail.interface)
     for top in range(first, stop, FEW):
         rows = slice(top, min(top + FEW, stop))
         for t in range(len(episodes.starts)):
             control(t, rows, episodes, trail, panels)
             for b in range(rows.start, rows.stop):
-                step(settings, trail.interface[t, b], before(t, b, episodes, trail), trail.states[t + 1, b])
+                held = before(t, b, episodes, trail), trail.states[t + 1, b]
+                step(settings, taken, numbers, trail.interface[t, b], held[0], held[1])
 
 
 @compiled
@@ -93,13 +96,15 @@ def retreat(
     """The gradient of `advance`."""
     first, stop = share(len(episodes.state), this_thread(), all_threads())
     read_size, panels = d.reads.shape[2], (in_panels(weights.from_past), in_panels(weights.to_interface))
+    taken, numbers = paper_for(settings, trail.interface)
     for top in range(first, stop, FEW):
         rows = slice(top, min(top + FEW, stop))
         for t in range(len(episodes.starts) - 1, -1, -1):
             for b in range(rows.start, rows.stop):
                 add(d.reads[t, b], d.state[b, -read_size:])
                 held = before(t, b, episodes, trail), trail.states[t + 1, b]
-                step_backward(settings, trail.interface[t, b], held[0], held[1], d.state[b], d.interface[t, b])
+                told, d_told = trail.interface[t, b], d.interface[t, b]
+                step_backward(settings, taken, numbers, told, held[0], held[1], d.state[b], d_told)
             control_backward(t, rows, episodes, trail, panels, d)
 
 
