@@ -28,6 +28,7 @@ from memagents.errors import NonFiniteAction, PickleRefusedError
 from memagents.files import reading
 from memagents.memories import Memory, State, make_memory
 from memagents.ops.linear import Linear
+from memagents.ops.tanh import Tanh
 
 CriticMemory: TypeAlias = Literal["shared", "separate", "none"]
 SelfPolicy = TypeVar("SelfPolicy", bound="MemoryActorCriticPolicy")
@@ -93,11 +94,11 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
 
         def heads(input_size: int) -> MlpExtractor:
             extractor = MlpExtractor(input_size, self.net_arch, self.activation_fn, self.device)
-            # SB3 makes them itself. They stay the modules they are, with weights drawn and named as SB3's; what an
-            # activation function of the user's is made of stays as it is.
+            # SB3 makes them itself. They stay the modules they are, with weights drawn and named as SB3's, and answer
+            # the same but sooner; what an activation function of the user's is made of stays as it is.
+            ours: dict[type, type] = {nn.Linear: Linear, nn.Tanh: Tanh}
             for layer in (*extractor.policy_net, *extractor.value_net):
-                if type(layer) is nn.Linear:
-                    layer.__class__ = Linear
+                layer.__class__ = ours.get(type(layer), type(layer))
             return extractor
 
         if type(self.action_dist) is CategoricalDistribution:

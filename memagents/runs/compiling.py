@@ -8,10 +8,14 @@ import torch
 
 from memagents.kernels.recurrence import ENOUGH
 from memagents.memories.registry import list_memories, make_memory
+from memagents.ops import tanh
 
 
 def compile_kernels(dtype: torch.dtype) -> None:
-    """Trains every memory for two steps, each an episode, and acts for one. What is on the disk is read there."""
+    """Trains every memory for two steps, each an episode, and acts for one; and what heads have beside linear layers.
+
+    What is on the disk is read there.
+    """
     for name in list_memories():
         memory = make_memory(name, input_size=3).to(dtype)
         inputs = torch.zeros(2, ENOUGH, 3, dtype=dtype, requires_grad=True)
@@ -19,6 +23,7 @@ def compile_kernels(dtype: torch.dtype) -> None:
         outputs.sum().backward()
         with torch.no_grad():
             memory.fast_step(inputs[0], state)
+    tanh.tanh(torch.zeros(tanh.ENOUGH, dtype=dtype))
 
 
 def compile_in_processes(dtypes: Sequence[torch.dtype]) -> None:
