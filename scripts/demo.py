@@ -7,6 +7,8 @@ those with one remember. Started again, the demo trains what is missing and show
 import sys
 from pathlib import Path
 
+import tyro
+
 from memagents.studies.comparison import CompareConfig, Study, compare
 from memagents.studies.report import print_report
 
@@ -42,4 +44,4 @@ def print_files(study: Study) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(tyro.cli(main, description=__doc__))

@@ -7,6 +7,8 @@ taken up again; the report goes to `results/t_maze`.
 import sys
 from pathlib import Path
 
+import tyro
+
 from memagents.studies.comparison import CompareConfig, compare
 from memagents.studies.report import print_report, write_report
 
@@ -45,4 +47,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(tyro.cli(main, description=__doc__))

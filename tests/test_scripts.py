@@ -40,6 +40,23 @@ def test_importing_a_script_starts_nothing(script, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+EXAMPLES = {"train.py", "compare.py"}
+"""Short programs to be copied, which take no options."""
+
+PROGRAMS = [script for script in SCRIPTS if "__main__" in script.read_text() and script.name not in EXAMPLES]
+
+
+@pytest.mark.parametrize("script", PROGRAMS, ids=lambda script: script.name)
+def test_asked_for_help_a_script_says_what_it_takes_and_starts_nothing(script, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(script), "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(script), run_name="__main__")
+    assert ended.value.code in (0, None)
+    assert capsys.readouterr().out.startswith(f"usage: {script}")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_demo_asks_for_twelve_runs_that_can_be_trained():
     planned = cells(demo.STUDY)
     assert len(planned) == 12
