@@ -31,8 +31,9 @@ README = """# T-maze
 [table.md](table.md) has the answer with its origin, [runs.csv](runs.csv) every run, `curves.png` how they learned.
 Made by `python scripts/t_maze.py`, with the defaults of the package and nothing tuned for this task.
 
-What this does not show: which memory is better. The task is easy, the budget is one at which all that can learn it do,
-three seeds are few, and hidden sizes are equal, not parameters. Nothing is said about longer delays or other tasks.
+What this does not show: which memory is better. The task is easy, the budget is one at which nearly every run learns it
+that can, three seeds are few, and hidden sizes are equal, not parameters. Nothing is said about longer delays or other
+tasks.
 """
 
 
