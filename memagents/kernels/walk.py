@@ -19,10 +19,11 @@ from memagents.kernels.paper import paper_for
 from memagents.kernels.parts import add, put
 from memagents.kernels.products import in_panels, multiply
 from memagents.kernels.threads import all_threads, share, this_thread
-from memagents.kernels.tiles import ROWS
+from memagents.kernels.tiles import ROWS, WIDE
 
-FEW: Final = ROWS
-"""Rows that are walked with at a time: what they hold stays near the processor from one step to the next."""
+FEW: Final = ROWS if WIDE else 2 * ROWS
+"""Rows that are walked with at a time: what they hold stays near the processor from one step to the next. Where tiles
+are wide, as many as one has are a little faster than as many as two."""
 
 
 class Episodes(NamedTuple):
