@@ -29,7 +29,10 @@ borrowed: Any = intrinsic(_borrowed)
 
 
 def _matrix(_: Any, numbers: Any, rows: Any, columns: Any) -> tuple[Any, Callable[..., Any]] | None:
-    """Rows of numbers that stand one after the other, of which nobody counts the uses either."""
+    """Numbers of a line as so many rows of so many, one after the other; nobody counts their uses either.
+
+    Numba's `reshape` first looks whether that can be, at every call.
+    """
     if numbers.ndim != 1 or numbers.layout != "C":
         return None
     kind = types.Array(numbers.dtype, 2, "C")

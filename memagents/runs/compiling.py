@@ -12,7 +12,7 @@ from memagents.ops import tanh
 
 
 def compile_kernels(dtype: torch.dtype) -> None:
-    """Trains every memory for two steps, each an episode, and acts for one; and what heads have beside linear layers.
+    """Trains every memory for two steps, each an episode, and acts for one; then what else a policy's heads compute.
 
     What is on the disk is read there.
     """

@@ -16,6 +16,7 @@ from memagents.agents.policies import (
 from memagents.errors import NonFiniteAction
 from memagents.ops import linear as linear_layers
 from memagents.ops.linear import Linear
+from memagents.ops.tanh import Tanh
 
 
 def agent(memory="lstm", **kwargs):
@@ -108,6 +109,8 @@ def test_layers_of_the_heads_are_ours_and_drawn_and_named_as_sb3s(critic_memory,
         assert [type(layer) for layer in net] == [Linear, Gated, Linear, Gated]
         assert all(type(layer.gate) is nn.Linear for layer in net[1::2])
     assert type(policy.action_net) is type(policy.value_net) is nn.Linear
+    by_default = agent(critic_memory=critic_memory).policy.mlp_extractor.policy_net
+    assert {type(layer) for layer in by_default} == {Linear, Tanh}
     monkeypatch.setattr(policies, "Linear", nn.Linear)
     sb3s = made()
     assert type(sb3s.mlp_extractor.policy_net[0]) is nn.Linear

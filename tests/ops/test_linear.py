@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from memagents.kernels import threads
 from memagents.ops import linear as module
 from memagents.ops.linear import Linear, linear
 
@@ -18,15 +17,6 @@ def outcome(function, *given):
     out = function(*given)
     weights = torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view_as(out)
     return out, torch.autograd.grad((out * weights).sum(), given)
-
-
-@pytest.fixture(params=[1, 3])
-def num_threads(request, monkeypatch):
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    monkeypatch.setattr(threads, "FEWEST_OPERATIONS", 1)
-    yield request.param
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

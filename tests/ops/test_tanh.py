@@ -3,21 +3,12 @@
 import pytest
 import torch
 
-from memagents.kernels import activations, threads
+from memagents.kernels import activations
 from memagents.ops.tanh import ENOUGH, Tanh, tanh
 
 
 def drawn(*shape, dtype=torch.float32):
     return (4 * torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(0))).requires_grad_()
-
-
-@pytest.fixture(params=[1, 3])
-def num_threads(request, monkeypatch):
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    monkeypatch.setattr(threads, "FEWEST_OPERATIONS", 1)
-    yield request.param
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("shape", [(ENOUGH,), (3, ENOUGH // 2 + 1), (7, 11, 301)])
