@@ -17,7 +17,6 @@ from memagents.kernels.exponentials import log_
 from memagents.kernels.paper import Paper, blank, copied, line, sheet
 from memagents.kernels.parts import (
     ONE,
-    add_times,
     dot,
     erase_backward,
     keys_of,
@@ -34,6 +33,7 @@ from memagents.kernels.parts import (
     softplus,
 )
 from memagents.kernels.products import multiply_once
+from memagents.kernels.shifts import shift, shift_backward
 
 LIMIT = 20.0
 """No part of the interface vector is larger, or smaller than minus this (Collier and Beel 2018)."""
@@ -75,45 +75,11 @@ def clipped(paper: Paper, interface: Float[Array, " I"]) -> Float[Array, " I"]:
 
 
 @compiled
-def around(move: int, slots: int) -> tuple[int, int]:
-    """How many slots come from so many places on without turning around at the end, and how many after that."""
-    turn = move % slots
-    return slots - turn, turn
-
-
-@compiled
 def logarithms(weights: Float[Array, " N"], out: Float[Array, " N"]) -> None:
     """Of weights that may be 0."""
     for n in range(len(weights)):
         out[n] = weights[n] + out.dtype.type(FLOOR)
     log_(out)
-
-
-@compiled
-def shift(gated: Float[Array, " N"], shifts: Float[Array, " P"], shifted: Float[Array, " N"]) -> None:
-    """Writes where a head is after its moves (eq 8), of which the one in the middle leads nowhere."""
-    shifted[:] = 0
-    for s in range(len(shifts)):
-        stay, turn = around(len(shifts) // 2 - s, len(gated))
-        add_times(shifts[s], gated[turn:], shifted[:stay])
-        add_times(shifts[s], gated[:turn], shifted[stay:])
-
-
-@compiled
-def shift_backward(
-    gated: Float[Array, " N"],
-    shifts: Float[Array, " P"],
-    d_shifted: Float[Array, " N"],
-    d_gated: Float[Array, " N"],
-    d_shifts: Float[Array, " P"],
-) -> None:
-    """The gradient of `shift`."""
-    d_gated[:] = 0
-    for s in range(len(shifts)):
-        stay, turn = around(len(shifts) // 2 - s, len(gated))
-        add_times(shifts[s], d_shifted[:stay], d_gated[turn:])
-        add_times(shifts[s], d_shifted[stay:], d_gated[:turn])
-        d_shifts[s] = dot(d_shifted[:stay], gated[turn:]) + dot(d_shifted[stay:], gated[:turn])
 
 
 @compiled

@@ -42,13 +42,6 @@ def add(x: Float[Array, " N"], out: Float[Array, " N"]) -> None:
 
 
 @compiled
-def add_times(factor: Number, x: Float[Array, " N"], out: Float[Array, " N"]) -> None:
-    """Adds a multiple of one vector to another."""
-    for n in range(len(x)):
-        out[n] += factor * x[n]
-
-
-@compiled
 def one_row(x: Float[Array, " N"]) -> Float[Array, "1 N"]:
     """A vector as a matrix; it belongs to whom the vector does."""
     row: Array = matrix(x, 1, len(x))
