@@ -14,15 +14,25 @@ from numba.np.arrayobj import make_array, populate_array
 
 
 def _borrowed(_: Any, array: Any) -> tuple[Any, Callable[..., Any]]:
-    """The same array, of which nobody counts the uses: what it is cut of has to stay with the caller meanwhile."""
+    """The same array, or arrays with names, of which nobody counts the uses: what they are cut of has to stay with the
+    caller meanwhile."""
 
     def call(context: Any, builder: ir.IRBuilder, _: Any, arguments: Any) -> Any:
-        same = make_array(array)(context, builder, arguments[0])  # type: ignore[no-untyped-call]
-        same.meminfo = ir.Constant(same.meminfo.type, None)
-        same.parent = ir.Constant(same.parent.type, None)
-        return same._getvalue()
+        if isinstance(array, types.NamedTuple):
+            parts = (builder.extract_value(arguments[0], number) for number in range(len(array.types)))
+            each = (lent(context, builder, kind, part) for kind, part in zip(array.types, parts, strict=True))
+            return context.make_tuple(builder, array, list(each))
+        return lent(context, builder, array, arguments[0])
 
     return array(array), call
+
+
+def lent(context: Any, builder: ir.IRBuilder, kind: Any, array: Any) -> Any:
+    """An array whose uses are not counted."""
+    same = make_array(kind)(context, builder, array)  # type: ignore[no-untyped-call]
+    same.meminfo = ir.Constant(same.meminfo.type, None)
+    same.parent = ir.Constant(same.parent.type, None)
+    return same._getvalue()
 
 
 borrowed: Any = intrinsic(_borrowed)
@@ -38,12 +48,34 @@ def _matrix(_: Any, numbers: Any, rows: Any, columns: Any) -> tuple[Any, Callabl
     kind = types.Array(numbers.dtype, 2, "C")
 
     def call(context: Any, builder: ir.IRBuilder, _: Any, arguments: Any) -> Any:
-        line, out = make_array(numbers)(context, builder, arguments[0]), make_array(kind)(context, builder)  # type: ignore[no-untyped-call]
-        row = builder.mul(arguments[2], line.itemsize)
-        populate_array(out, line.data, arguments[1:], (row, line.itemsize), line.itemsize, meminfo=None)  # type: ignore[no-untyped-call]
-        return out._getvalue()
+        line = make_array(numbers)(context, builder, arguments[0])  # type: ignore[no-untyped-call]
+        return rows_from(context, builder, kind, line.data, line.itemsize, arguments[1:])
 
     return kind(numbers, types.intp, types.intp), call
 
 
 matrix: Any = intrinsic(_matrix)
+
+
+def _matrix_at(_: Any, address: Any, rows: Any, columns: Any, like: Any) -> tuple[Any, Callable[..., Any]]:
+    """What lies at an address as a matrix of such numbers as another array's: a hundred tensors are told to a kernel
+    sooner by their addresses than as arrays."""
+    kind = types.Array(like.dtype, 2, "C")
+
+    def call(context: Any, builder: ir.IRBuilder, _: Any, arguments: Any) -> Any:
+        pattern = make_array(like)(context, builder, arguments[3])  # type: ignore[no-untyped-call]
+        data = builder.inttoptr(arguments[0], pattern.data.type)
+        return rows_from(context, builder, kind, data, pattern.itemsize, arguments[1:3])
+
+    return kind(types.intp, types.intp, types.intp, like), call
+
+
+matrix_at: Any = intrinsic(_matrix_at)
+
+
+def rows_from(context: Any, builder: ir.IRBuilder, kind: Any, data: Any, itemsize: Any, shape: Any) -> Any:
+    """A matrix whose rows lie one after the other, from there on."""
+    out = make_array(kind)(context, builder)  # type: ignore[no-untyped-call]
+    row = builder.mul(shape[1], itemsize)
+    populate_array(out, data, shape, (row, itemsize), itemsize, meminfo=None)  # type: ignore[no-untyped-call]
+    return out._getvalue()

@@ -5,13 +5,17 @@ Raphaël Lopez Kaufman, Aidan Clark, Seb Noury, Matthew M. Botvinick, Nicolas He
 Transformers for Reinforcement Learning. ICML 2020, arXiv:1910.06764, section 3.
 """
 
+from typing import ClassVar, Literal
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from memagents.kernels.layers import Layer
+from memagents.kernels.transformer import Gate as GateMatrices
 from memagents.memories.registry import register_memory
-from memagents.memories.transformer import feedforward
-from memagents.memories.transformer_xl import RelativeAttention, TransformerXL
+from memagents.memories.transformer import FeedForward
+from memagents.memories.transformer_xl import RelativeAttention, TransformerXL, relative_parts_of
 from memagents.ops.initialisation import linear
 
 
@@ -37,9 +41,12 @@ class GTrXL(TransformerXL):
         num_heads: attention heads, K.
         window: steps before the present one that each layer can look back, W.
         gate_bias: b_g at the start of training.
+        feedforward_size: features between W_1 and W_2; None for 4 H.
 
     Deviations from the paper: those of Transformer-XL; b_g is a parameter for each feature.
     """
+
+    kind: ClassVar[Literal["plain", "relative", "gated"]] = "gated"
 
     def __init__(
         self,
@@ -49,26 +56,27 @@ class GTrXL(TransformerXL):
         num_heads: int = 4,
         window: int = 64,
         gate_bias: float = 2.0,
+        feedforward_size: int | None = None,
     ) -> None:
-        super().__init__(input_size, hidden_size, num_layers, num_heads, window)
+        super().__init__(input_size, hidden_size, num_layers, num_heads, window, feedforward_size)
         for gate in self.modules():
             if isinstance(gate, Gate):
                 nn.init.constant_(gate.bias, gate_bias)
 
-    def _layer(self, hidden_size: int, num_heads: int) -> nn.Module:
-        return GTrXLLayer(hidden_size, num_heads)
+    def _layer(self, hidden_size: int, num_heads: int, inner_size: int) -> nn.Module:
+        return GTrXLLayer(hidden_size, num_heads, inner_size)
 
 
 class GTrXLLayer(nn.Module):
     """Relative attention and a feed-forward network, each let in by a gate."""
 
-    def __init__(self, hidden_size: int, num_heads: int) -> None:
+    def __init__(self, hidden_size: int, num_heads: int, inner_size: int) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(hidden_size)
         self.attention = RelativeAttention(hidden_size, num_heads)
         self.attention_gate = Gate(hidden_size)
         self.feedforward_norm = nn.LayerNorm(hidden_size)
-        self.feedforward = feedforward(hidden_size)
+        self.feedforward = FeedForward(hidden_size, inner_size)
         self.feedforward_gate = Gate(hidden_size)
 
     def forward(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B T H"]:
@@ -88,6 +96,14 @@ class GTrXLLayer(nn.Module):
         """What each head reads."""
         return self.attention.weights(self.attention_norm(context), readable)
 
+    def parts(self) -> Layer:
+        """Its parameters, as kernels know them."""
+        vectors, matrices, position_keys = relative_parts_of(self)
+        gates = {"attention_gate": self.attention_gate, "feedforward_gate": self.feedforward_gate}
+        vectors = vectors._replace(**{name: gate.bias for name, gate in gates.items()})
+        matrices = matrices._replace(**{name: gate.matrices() for name, gate in gates.items()})
+        return Layer(vectors, matrices, position_keys)
+
 
 class Gate(nn.Module):
     """Lets a branch y into the stream x as a gated recurrent unit would (section 3.2)."""
@@ -106,3 +122,7 @@ class Gate(nn.Module):
         update = torch.sigmoid(branch_z + stream_z - self.bias)
         candidate = torch.tanh(branch_h + self.from_reset_stream(reset * x))
         return torch.lerp(x, candidate.to(x), update.to(x))  # (1 - z) ∘ x + z ∘ h, which autocast does not know
+
+    def matrices(self) -> GateMatrices:
+        """Its matrices, as kernels know them."""
+        return GateMatrices(self.from_branch.weight, self.from_stream.weight, self.from_reset_stream.weight)

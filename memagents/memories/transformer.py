@@ -4,12 +4,14 @@ Ashish Vaswani, Noam Shazeer, Niki Parmar, Jakob Uszkoreit, Llion Jones, Aidan N
 Polosukhin: Attention Is All You Need. NeurIPS 2017, arXiv:1706.03762, section 3.
 """
 
-from typing import Any, NamedTuple, cast
+from typing import Any, ClassVar, Literal, NamedTuple, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from memagents.kernels.layers import Layer, Parameters, Told, can_unroll, unroll_layers
+from memagents.kernels.transformer import Matrices, Vectors
 from memagents.memories.base import Memory
 from memagents.memories.registry import register_memory
 from memagents.ops.attention import (
@@ -58,21 +60,32 @@ class Transformer(Memory[TransformerState]):
         num_layers: layers, L.
         num_heads: attention heads, K.
         window: steps before the present one that each layer can look back, W.
+        feedforward_size: features between W_1 and W_2; None for 4 H, as in the paper.
 
     Deviations from the paper: attends only backwards (the paper's decoder) and within a window of constant length;
     LayerNorm before the branches instead of after, and once more at the end; no dropout; t counts from the start of
     the episode; weights are drawn with variance 1/inputs.
     """
 
+    kind: ClassVar[Literal["plain", "relative", "gated"]] = "plain"
+    """How branches are joined with the stream, and scores made; see `kernels/transformer.py`."""
+
     def __init__(
-        self, input_size: int, hidden_size: int = 64, num_layers: int = 2, num_heads: int = 4, window: int = 64
+        self,
+        input_size: int,
+        hidden_size: int = 64,
+        num_layers: int = 2,
+        num_heads: int = 4,
+        window: int = 64,
+        feedforward_size: int | None = None,
     ) -> None:
-        check_positive(num_layers=num_layers, window=window)
+        inner_size = 4 * hidden_size if feedforward_size is None else feedforward_size
+        check_positive(num_layers=num_layers, window=window, feedforward_size=inner_size)
         check_heads(hidden_size, num_heads)
         super().__init__(input_size, output_size=hidden_size)
-        self.window = window
+        self.num_heads, self.window = num_heads, window
         self.embed = linear(input_size, hidden_size)
-        self.layers = nn.ModuleList(self._layer(hidden_size, num_heads) for _ in range(num_layers))
+        self.layers = nn.ModuleList(self._layer(hidden_size, num_heads, inner_size) for _ in range(num_layers))
         self.last = self._last(hidden_size)
 
     def initial_state(self, batch_size: int) -> TransformerState:
@@ -91,16 +104,23 @@ class Transformer(Memory[TransformerState]):
     def forward(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: TransformerState
     ) -> tuple[Float[Tensor, "T B H"], TransformerState]:
-        time = episode_time(episode_starts, state.time)
-        outputs, state, _ = self._unroll(inputs.transpose(0, 1), time, self.reset(state, episode_starts[0]))
+        time, state = episode_time(episode_starts, state.time), self.reset(state, episode_starts[0])
+        outputs, state, *_ = self._fast_unroll(self._enter(inputs.transpose(0, 1), time), time, state)
         return outputs.transpose(0, 1), state
+
+    def fast_step(
+        self, x: Float[Tensor, "B D"], state: TransformerState
+    ) -> tuple[Float[Tensor, "B H"], TransformerState]:
+        outputs, state, *_ = self._fast_unroll(self._enter(x, state.time)[:, None], state.time[:, None], state)
+        return outputs[:, 0], state
 
     def trace(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: TransformerState
     ) -> dict[str, Tensor]:
         """The state after every step and `attention [T, B, L, K, W + 1]`: what each head reads, oldest step first."""
         time = episode_time(episode_starts, state.time)
-        _, _, contexts = self._unroll(inputs.transpose(0, 1), time, self.reset(state, episode_starts[0]))
+        x = self._enter(inputs.transpose(0, 1), time)
+        _, _, contexts = self._unroll(x, time, self.reset(state, episode_starts[0]))
         blocks = Blocks.of(len(inputs), self.window)
         readable = visible(blocks.split(time), self.window)
         layers: Any = self.layers
@@ -113,20 +133,24 @@ class Transformer(Memory[TransformerState]):
         x: Tensor = self.embed(inputs)
         return x + sinusoid(time, self.output_size, inputs.dtype)
 
-    def _layer(self, hidden_size: int, num_heads: int) -> nn.Module:
-        return TransformerLayer(hidden_size, num_heads)
+    def _layer(self, hidden_size: int, num_heads: int, inner_size: int) -> nn.Module:
+        return TransformerLayer(hidden_size, num_heads, inner_size)
 
     def _last(self, hidden_size: int) -> nn.Module:
         """What is done to the output of the last layer."""
         return nn.LayerNorm(hidden_size)
 
+    def _ages(self, like: Tensor) -> Float[Tensor, "R H"]:
+        """How long ago an entry was, encoded, the oldest first; without rows where layers do not ask for it."""
+        return like.new_empty(0, self.output_size)
+
     def _unroll(
-        self, inputs: Float[Tensor, "B T D"], time: Int[Tensor, "B T"], state: TransformerState
+        self, x: Float[Tensor, "B T H"], time: Int[Tensor, "B T"], state: TransformerState
     ) -> tuple[Tensor, TransformerState, list[Tensor]]:
         """Outputs, state, and what each layer read. `time` is that of the episode at every step."""
-        blocks = Blocks.of(inputs.shape[1], self.window)
+        blocks = Blocks.of(x.shape[1], self.window)
         readable = visible(blocks.split(time), self.window)
-        x = blocks.split(self._enter(inputs, time))
+        x = blocks.split(x)
         contexts = []
         for layer, memory in zip(self.layers, state.inputs.unbind(1), strict=True):
             contexts.append(blocks.contexts(memory, x))
@@ -134,11 +158,22 @@ class Transformer(Memory[TransformerState]):
         kept = torch.stack([keep(blocks.last(context), time, self.window) for context in contexts], 1)
         return blocks.join(self.last(x)), TransformerState(kept, time[:, -1] + 1), contexts
 
+    def _fast_unroll(
+        self, x: Float[Tensor, "B T H"], time: Int[Tensor, "B T"], state: TransformerState
+    ) -> tuple[Tensor, TransformerState] | tuple[Tensor, TransformerState, list[Tensor]]:
+        """Outputs and state, by kernels where they can."""
+        told = Told(x, state.inputs, time, self._ages(x))
+        parameters = Parameters.of([layer.parts() for layer in cast(Any, self.layers)])
+        if not can_unroll(told, parameters):
+            return self._unroll(x, time, state)
+        outputs, entries = unroll_layers(self.kind, self.num_heads, told, parameters)
+        return self.last(outputs), TransformerState(keep(entries, time, self.window), time[:, -1] + 1)
+
 
 class TransformerLayer(nn.Module):
     """Self-attention and a feed-forward network, each on a branch of its own (sections 3.2 and 3.3)."""
 
-    def __init__(self, hidden_size: int, num_heads: int) -> None:
+    def __init__(self, hidden_size: int, num_heads: int, inner_size: int) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.attention_norm = nn.LayerNorm(hidden_size)
@@ -146,7 +181,7 @@ class TransformerLayer(nn.Module):
         self.keys_values = linear(hidden_size, 2 * hidden_size, bias=False)
         self.output = linear(hidden_size, hidden_size)
         self.feedforward_norm = nn.LayerNorm(hidden_size)
-        self.feedforward = feedforward(hidden_size)
+        self.feedforward = FeedForward(hidden_size, inner_size)
 
     def forward(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B T H"]:
         length, known = readable.shape[1], self.attention_norm(context)
@@ -176,7 +211,41 @@ class TransformerLayer(nn.Module):
         scores = content_scores(queries * queries.shape[-1] ** -0.5, known, self.keys_values.weight.chunk(2)[0])
         return attention_weights(scores, readable[:, None])
 
+    def parts(self) -> Layer:
+        """Its parameters, as kernels know them."""
+        return parts_of(self, self)
 
-def feedforward(hidden_size: int) -> nn.Sequential:
-    """W_2 relu(W_1 x + b_1) + b_2, four times as wide in between (section 3.3, eq. 2)."""
-    return nn.Sequential(linear(hidden_size, 4 * hidden_size), nn.ReLU(), linear(4 * hidden_size, hidden_size))
+
+class FeedForward(nn.Sequential):
+    """W_2 relu(W_1 x + b_1) + b_2, in between as wide as one likes (section 3.3, eq. 2)."""
+
+    def __init__(self, size: int, inner_size: int) -> None:
+        super().__init__(linear(size, inner_size), nn.ReLU(), linear(inner_size, size))
+
+
+def parts_of(layer: Any, attention: Any) -> Layer:
+    """Parameters of a layer's norms and feed-forward network, and of its attention, as kernels know them."""
+    widen, _, narrow = layer.feedforward
+    vectors = Vectors(
+        attention_weight=layer.attention_norm.weight,
+        attention_bias=layer.attention_norm.bias,
+        content=None,
+        position=None,
+        output=attention.output.bias,
+        attention_gate=None,
+        feedforward_weight=layer.feedforward_norm.weight,
+        feedforward_bias=layer.feedforward_norm.bias,
+        narrow=narrow.bias,
+        feedforward_gate=None,
+        widen=widen.bias,
+    )
+    matrices = Matrices(
+        queries=attention.queries.weight,
+        keys_values=attention.keys_values.weight,
+        output=attention.output.weight,
+        widen=widen.weight,
+        narrow=narrow.weight,
+        attention_gate=None,
+        feedforward_gate=None,
+    )
+    return Layer(vectors, matrices, None)

@@ -4,12 +4,16 @@ Zihang Dai, Zhilin Yang, Yiming Yang, Jaime Carbonell, Quoc V. Le, Ruslan Salakh
 Language Models Beyond a Fixed-Length Context. ACL 2019, arXiv:1901.02860, sections 3.2 and 3.3.
 """
 
+from functools import cache
+from typing import Any, ClassVar, Literal
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from memagents.kernels.layers import Layer
 from memagents.memories.registry import register_memory
-from memagents.memories.transformer import Transformer, feedforward
+from memagents.memories.transformer import FeedForward, Transformer, parts_of
 from memagents.ops.attention import (
     attention_weights,
     by_context,
@@ -42,31 +46,37 @@ class TransformerXL(Transformer):
         num_layers: layers, L.
         num_heads: attention heads, K.
         window: steps before the present one that each layer can look back, W.
+        feedforward_size: features between W_1 and W_2; None for 4 H.
 
     Deviations from the paper: the cache is not cut into segments, every step looks back the same number of steps (the
     authors' code calls that same_length); gradients stop at the start of a sequence, not between segments; u and v are
     each layer's own; no dropout; weights are drawn with variance 1/inputs.
     """
 
+    kind: ClassVar[Literal["plain", "relative", "gated"]] = "relative"
+
     def _enter(self, inputs: Tensor, time: Tensor) -> Tensor:
         x: Tensor = self.embed(inputs)
         return x
 
-    def _layer(self, hidden_size: int, num_heads: int) -> nn.Module:
-        return TransformerXLLayer(hidden_size, num_heads)
+    def _layer(self, hidden_size: int, num_heads: int, inner_size: int) -> nn.Module:
+        return TransformerXLLayer(hidden_size, num_heads, inner_size)
 
     def _last(self, hidden_size: int) -> nn.Module:
         return nn.Identity()
+
+    def _ages(self, like: Tensor) -> Float[Tensor, "R H"]:
+        return encoded_ages(self.window, self.output_size, like.dtype, like.device)
 
 
 class TransformerXLLayer(nn.Module):
     """Relative attention and a feed-forward network, each followed by LayerNorm."""
 
-    def __init__(self, hidden_size: int, num_heads: int) -> None:
+    def __init__(self, hidden_size: int, num_heads: int, inner_size: int) -> None:
         super().__init__()
         self.attention = RelativeAttention(hidden_size, num_heads)
         self.attention_norm = nn.LayerNorm(hidden_size)
-        self.feedforward = feedforward(hidden_size)
+        self.feedforward = FeedForward(hidden_size, inner_size)
         self.feedforward_norm = nn.LayerNorm(hidden_size)
 
     def forward(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B T H"]:
@@ -85,6 +95,10 @@ class TransformerXLLayer(nn.Module):
     def weights(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B K T C"]:
         """What each head reads."""
         return self.attention.weights(context, readable)
+
+    def parts(self) -> Layer:
+        """Its parameters, as kernels know them."""
+        return relative_parts_of(self)
 
 
 class RelativeAttention(nn.Module):
@@ -131,6 +145,21 @@ class RelativeAttention(nn.Module):
 
     def _age_keys(self, context: Float[Tensor, "B C H"], length: int) -> Float[Tensor, "K R E"]:
         """W_kR R of each age that a step can reach, the oldest first."""
-        age = torch.arange(context.shape[1] - length, -1, -1, device=context.device)
-        position_keys = self.position_keys(sinusoid(age, context.shape[2], context.dtype))
+        position_keys = self.position_keys(
+            encoded_ages(context.shape[1] - length, context.shape[2], context.dtype, context.device)
+        )
         return split_heads(position_keys[None], self.num_heads)[0]
+
+
+def relative_parts_of(layer: Any) -> Layer:
+    """Parameters of a layer with relative attention, as kernels know them."""
+    vectors, matrices, _ = parts_of(layer, layer.attention)
+    vectors = vectors._replace(content=layer.attention.content_bias, position=layer.attention.position_bias)
+    return Layer(vectors, matrices, layer.attention.position_keys.weight)
+
+
+@cache
+def encoded_ages(window: int, features: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "R D"]:
+    """R of each age that a step can reach, the oldest first."""
+    with torch.inference_mode(False):  # what is made for an agent that acts is there for one that learns too
+        return sinusoid(torch.arange(window, -1, -1, device=device), features, dtype)

@@ -73,17 +73,18 @@ def visible(time: Int[Tensor, "B T"], window: int) -> Bool[Tensor, "B T C"]:
     return (age >= 0) & (age <= time.clamp(max=window)[..., None])
 
 
-def keep(context: Float[Tensor, "B C D"], time: Int[Tensor, "B T"], window: int) -> Float[Tensor, "B W D"]:
+def keep(context: Float[Tensor, "B *L C D"], time: Int[Tensor, "B T"], window: int) -> Float[Tensor, "B *L W D"]:
     """The last `window` entries of a context, to be carried on; zeros where the episode had not begun.
 
     What was carried into the context has such zeros already, and is reset if an episode begins with its first step: of
     a single step nothing has to be looked at.
     """
+    kept = context[..., context.shape[-2] - window :, :]
     if time.shape[1] == 1:
-        return context[:, 1:]
+        return kept
     age = torch.arange(window - 1, -1, -1, device=time.device)
-    of_this_episode = age <= time[:, -1:]
-    return torch.where(of_this_episode[..., None], context[:, context.shape[1] - window :], 0)
+    of_this_episode = (age <= time[:, -1:]).view(len(time), *[1] * (context.dim() - 3), window, 1)
+    return torch.where(of_this_episode, kept, 0)
 
 
 def split_heads(x: Float[Tensor, "B S D"], num_heads: int) -> Float[Tensor, "B K S E"]:

@@ -5,6 +5,7 @@ import json
 import sys
 import types
 import warnings
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ import gymnasium
 import torch
 from gymnasium import spaces
 from memagents_envs.wrappers import HideVelocities
-from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.env_util import make_vec_env as sb3_make_vec_env
+from stable_baselines3.common.vec_env import VecEnv
 from timing.answering import answering
 from timing.pairings import Pairing, Work, differentiating, learning
 from torch import Tensor, nn
 
-from memagents import MemoryPPO
+from memagents import MemoryPPO, make_vec_env
 from memagents.agents.policies import MemoryActorCriticPolicy
 from memagents.agents.sequences import Sequences
 
@@ -31,9 +33,18 @@ BLOCKS, FEATURES, WINDOW = 4, 64, 32
 VECTOR, ACTIONS = 8, 4
 """Numbers of an observation, and actions, where there is no environment."""
 
+TWIN = "memagents_envs:MemAgents/OccludedCartPole-v0"
+"""Without noise it has the rules of CartPole-v0, of which it shows positions alone."""
+
 PEER = "TrXL-PPO (MarcoMeter)"
 
-OURS = {"hidden_size": FEATURES, "num_layers": BLOCKS, "num_heads": 1, "window": WINDOW}
+OURS = {
+    "hidden_size": FEATURES,
+    "num_layers": BLOCKS,
+    "num_heads": 1,
+    "window": WINDOW,
+    "feedforward_size": FEATURES,
+}
 THEIRS = {
     "num_blocks": BLOCKS,
     "embed_dim": FEATURES,
@@ -47,6 +58,12 @@ THEIRS = {
 """The same, as either side calls it."""
 
 
+NETWORKS = (
+    f"Their feed-forward networks are one layer of {FEATURES}, ours, like the paper's, two: they have {FEATURES} "
+    "features in between here"
+)
+
+
 def gated_transformers(checkout: Path, threads: int, stack: ExitStack) -> list[Pairing]:
     """The models alone, and whole training.
 
@@ -55,7 +72,8 @@ def gated_transformers(checkout: Path, threads: int, stack: ExitStack) -> list[P
         threads: of torch, on either side.
         stack: ends the peer.
     """
-    return [models(checkout), agents(checkout, threads, stack)]
+    their = their_agent(checkout, threads, stack)
+    return [models(checkout), *(agents(name, env, their) for name, env in environments())]
 
 
 def models(checkout: Path) -> Pairing:
@@ -63,7 +81,7 @@ def models(checkout: Path) -> Pairing:
     note = (
         f"{ENVS} environments x {STEPS} steps in {MINIBATCHES} minibatches, {BLOCKS} blocks of {FEATURES}, window "
         f"{WINDOW}: the model's forward and backward pass alone, without PPO's loss, optimizer and trainer. Their "
-        "minibatches are of single steps, each with a window of its own; gradients do not flow into it"
+        f"minibatches are of single steps, each with a window of its own; gradients do not flow into it. {NETWORKS}"
     )
     return Pairing("gtrxl, one epoch", PEER, 10, our_epoch(), their_epoch(checkout), note)
 
@@ -116,11 +134,16 @@ def their_epoch(checkout: Path) -> Work:
     return epoch_of(differentiating(model, outputs))
 
 
-def agents(checkout: Path, threads: int, stack: ExitStack) -> Pairing:
-    """An agent of the same sizes and the same PPO, learning end to end."""
+def environments() -> Iterator[tuple[str, VecEnv]]:
+    """CartPole without velocities, as SB3's users run it, and natively batched."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "[^ ]* *WARN: The environment CartPole-v0 is out of date")
-        env = make_vec_env(lambda: HideVelocities(gymnasium.make("CartPole-v0")), ENVS, seed=0)
+        yield "SB3's DummyVecEnv", sb3_make_vec_env(lambda: HideVelocities(gymnasium.make("CartPole-v0")), ENVS, seed=0)
+    yield "the batched twin", make_vec_env(TWIN, ENVS, 0, env_kwargs={"noise": 0.0}, vectorization="batched")
+
+
+def agents(name: str, env: VecEnv, theirs: Work) -> Pairing:
+    """An agent of the same sizes and the same PPO, learning end to end."""
     model = MemoryPPO(
         "MlpPolicy",
         env,
@@ -136,12 +159,12 @@ def agents(checkout: Path, threads: int, stack: ExitStack) -> Pairing:
     note = (
         f"end to end, a rollout of {ENVS} environments x {STEPS} steps and its update, {EPOCHS} epochs, {MINIBATCHES} "
         f"minibatches; {BLOCKS} blocks of {FEATURES}, one head, window {WINDOW}, heads of {FEATURES}. Either side as "
-        "its users run it: theirs by its own trainer, each environment in a process, ours with SB3's DummyVecEnv. "
-        "Gymnasium's CartPole-v0 stands in for gym's. Their feed-forward networks are one layer of 64, ours two, four "
-        "times as wide in between; they clip their value loss, and write more statistics"
+        f"its users run it: theirs by its own trainer, each environment in a process, ours in {name}. Gymnasium's "
+        f"CartPole-v0 stands in for gym's. {NETWORKS}. They clip their value loss, and write more statistics"
     )
-    peer = their_agent(checkout, threads, stack)
-    return Pairing("gtrxl, PPO on CartPole without velocities", PEER, 10, learning(model, ENVS * STEPS), peer, note)
+    return Pairing(
+        f"gtrxl, PPO on CartPole without velocities, {name}", PEER, 10, learning(model, ENVS * STEPS), theirs, note
+    )
 
 
 def their_agent(checkout: Path, threads: int, stack: ExitStack) -> Work:

@@ -1,0 +1,155 @@
+"""A single step of a transformer's layers, by kernels: as `transformer.py`, for an agent that acts.
+
+A thread takes some rows through all layers, and waits for nobody. Keys and values of a whole window are not made for
+one step that reads them: q·(W x) = (Wᵀ q)·x, and Σ w (W x) = W (Σ w x).
+
+Axes: L layers, B rows, C = W + 1 entries, as many ages, of W before the step and itself; N rows that are taken at a
+time, H features, K heads.
+"""
+
+import numpy as np
+from jaxtyping import Float
+
+from memagents.kernels.attention import ask
+from memagents.kernels.borrowing import borrowed
+from memagents.kernels.compilation import Array, compiled
+from memagents.kernels.dots import dots
+from memagents.kernels.gates import let_in, open_gate
+from memagents.kernels.norms import normalise
+from memagents.kernels.parts import add, put, softmax
+from memagents.kernels.products import multiply_once
+from memagents.kernels.threads import all_threads, share, this_thread
+from memagents.kernels.transformer import (
+    FEW,
+    GATED,
+    RELATIVE,
+    Gate,
+    Given,
+    Matrices,
+    Vectors,
+    keys_of_ages,
+    matrices_of,
+    rectify,
+    vectors_of,
+)
+
+
+@compiled
+def step(
+    kind: int,
+    heads: int,
+    inner: int,
+    given: Given,
+    entries: Float[Array, "B L C H"],
+    out: Float[Array, "B H"],
+    _: None,
+) -> None:
+    """One step of all rows. Of the first layer all entries are given, of the others those from before the step."""
+    given, entries, out = borrowed(given), borrowed(entries), borrowed(out)
+    (layers, length, size), now = entries.shape[1:], entries.shape[2] - 1
+    known, x = np.empty((FEW, length, size), out.dtype), np.empty((FEW, size), out.dtype)
+    read = np.empty((FEW, size), out.dtype)
+    first, stop = share(len(out), this_thread(), all_threads())
+    for top in range(first, stop, FEW):
+        number = min(FEW, stop - top)
+        for layer in range(layers):
+            vectors = vectors_of(given.vectors[layer], size, inner, out)
+            matrices = matrices_of(given.matrices[layer], size, inner, out)
+            for i in range(number):
+                row = entries[top + i, layer]
+                put(row[now], x[i])
+                for c in range(max(0, now - given.times[top + i]), length):
+                    if kind == RELATIVE:
+                        put(row[c], known[i, c])
+                    else:
+                        normalise(row[c], vectors.attention_weight, vectors.attention_bias, known[i, c])
+            times, positions = given.times[top : top + number], keys_of_ages(layer, given)
+            read_known(heads, known[:number], times, positions, vectors, matrices, read[:number])
+            join(kind, x[:number], read[:number], vectors, matrices)
+            for i in range(number):
+                put(x[i], entries[top + i, layer + 1, now] if layer + 1 < layers else out[top + i])
+
+
+@compiled
+def read_known(
+    heads: int,
+    known: Float[Array, "N C H"],
+    times: Array,
+    positions: Float[Array, "C H"],
+    vectors: Vectors,
+    matrices: Matrices,
+    read: Float[Array, "N H"],
+) -> None:
+    """What each head reads."""
+    number, length, size = known.shape
+    features = size // heads
+    queries, told = np.empty((number, size), read.dtype), np.empty((number, size), read.dtype)
+    asked, scores = np.empty((number, features), read.dtype), np.empty((number, length), read.dtype)
+    dots(queries, known[:, length - 1], matrices.queries, 0)
+    for head in range(heads):
+        left, right = head * features, (head + 1) * features
+        if len(positions) > 0:
+            ask(queries, left, vectors.position, asked)
+            dots(scores, asked, positions[:, left:right], 0)
+        else:
+            for i in range(number):
+                row = scores[i]
+                for c in range(length):
+                    row[c] = 0
+        ask(queries, left, vectors.content, asked)
+        multiply_once(told, asked, matrices.keys_values[left:right], 0)
+        for i in range(number):
+            first = max(0, length - 1 - times[i])
+            of_row = scores[i : i + 1, first:]
+            dots(of_row, told[i : i + 1], known[i, first:], 1)
+            softmax(of_row[0], of_row[0])
+            multiply_once(told[i : i + 1], of_row, known[i, first:], 0)
+        dots(read[:, left:right], told, matrices.keys_values[size + left : size + right], 0)
+
+
+@compiled
+def join(kind: int, x: Float[Array, "N H"], read: Float[Array, "N H"], vectors: Vectors, matrices: Matrices) -> None:
+    """From a layer's stream to the next one's, which is written over it."""
+    (number, size), inner = x.shape, len(matrices.widen)
+    branch, asked = np.empty((number, size), x.dtype), np.empty((number, size), x.dtype)
+    between, kept = np.empty((number, inner), x.dtype), np.empty((number, 4 * size), x.dtype)
+    dots(branch, read, matrices.output, 0)
+    if kind == GATED:
+        pass_gate(x, branch, matrices.attention_gate, vectors.attention_gate, kept)
+    else:
+        for i in range(number):
+            add(vectors.output, branch[i])
+            add(branch[i], x[i])
+            if kind == RELATIVE:
+                normalise(x[i], vectors.attention_weight, vectors.attention_bias, x[i])
+    for i in range(number):
+        if kind == RELATIVE:
+            put(x[i], asked[i])
+        else:
+            normalise(x[i], vectors.feedforward_weight, vectors.feedforward_bias, asked[i])
+        put(vectors.widen, between[i])
+        put(vectors.narrow, branch[i])
+    dots(between, asked, matrices.widen, 1)
+    rectify(between)
+    dots(branch, between, matrices.narrow, 1)
+    if kind == GATED:
+        pass_gate(x, branch, matrices.feedforward_gate, vectors.feedforward_gate, kept)
+    else:
+        for i in range(number):
+            add(branch[i], x[i])
+            if kind == RELATIVE:
+                normalise(x[i], vectors.feedforward_weight, vectors.feedforward_bias, x[i])
+
+
+@compiled
+def pass_gate(
+    x: Float[Array, "N H"], y: Float[Array, "N H"], gate: Gate, bias: Float[Array, " H"], kept: Float[Array, "N 4H"]
+) -> None:
+    """A gate lets in what is above zero of a branch; what comes out is written over the stream."""
+    size = x.shape[1]
+    rectify(y)
+    dots(kept[:, : 3 * size], y, gate.branch, 0)
+    dots(kept[:, : 2 * size], x, gate.stream, 1)
+    open_gate(x, bias, kept)
+    dots(kept[:, 2 * size : 3 * size], kept[:, 3 * size :], gate.reset, 1)
+    let_in(x, kept, x)
