@@ -4,7 +4,7 @@ Numba counts how often each array is referred to, also by rows and parts that ar
 nothing is left. It counts in memory that all threads share, which costs more than a short loop over a row.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -57,6 +57,22 @@ def _matrix(_: Any, numbers: Any, rows: Any, columns: Any) -> tuple[Any, Callabl
 matrix: Any = intrinsic(_matrix)
 
 
+def _cube(_: Any, numbers: Any, planes: Any, rows: Any, columns: Any) -> tuple[Any, Callable[..., Any]] | None:
+    """Numbers of a line as so many matrices, one after the other."""
+    if numbers.ndim != 1 or numbers.layout != "C":
+        return None
+    kind = types.Array(numbers.dtype, 3, "C")
+
+    def call(context: Any, builder: ir.IRBuilder, _: Any, arguments: Any) -> Any:
+        line = make_array(numbers)(context, builder, arguments[0])  # type: ignore[no-untyped-call]
+        return rows_from(context, builder, kind, line.data, line.itemsize, arguments[1:])
+
+    return kind(numbers, types.intp, types.intp, types.intp), call
+
+
+cube: Any = intrinsic(_cube)
+
+
 def _matrix_at(_: Any, address: Any, rows: Any, columns: Any, like: Any) -> tuple[Any, Callable[..., Any]]:
     """What lies at an address as a matrix of such numbers as another array's: a hundred tensors are told to a kernel
     sooner by their addresses than as arrays."""
@@ -73,9 +89,10 @@ def _matrix_at(_: Any, address: Any, rows: Any, columns: Any, like: Any) -> tupl
 matrix_at: Any = intrinsic(_matrix_at)
 
 
-def rows_from(context: Any, builder: ir.IRBuilder, kind: Any, data: Any, itemsize: Any, shape: Any) -> Any:
-    """A matrix whose rows lie one after the other, from there on."""
-    out = make_array(kind)(context, builder)  # type: ignore[no-untyped-call]
-    row = builder.mul(shape[1], itemsize)
-    populate_array(out, data, shape, (row, itemsize), itemsize, meminfo=None)  # type: ignore[no-untyped-call]
+def rows_from(context: Any, builder: ir.IRBuilder, kind: Any, data: Any, itemsize: Any, shape: Sequence[Any]) -> Any:
+    """An array whose rows lie one after the other, from there on."""
+    out, strides = make_array(kind)(context, builder), [itemsize]  # type: ignore[no-untyped-call]
+    for length in reversed(shape[1:]):
+        strides.insert(0, builder.mul(length, strides[0]))
+    populate_array(out, data, shape, strides, itemsize, meminfo=None)  # type: ignore[no-untyped-call]
     return out._getvalue()

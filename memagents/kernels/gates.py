@@ -4,7 +4,7 @@ The equations are in `memories/gtrxl.py`. Axes: N rows, H features. Of a gate is
 reset stream r x is, side by side, `[N, 4H]`.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxtyping import Float
 
@@ -13,19 +13,19 @@ from memagents.kernels.compilation import Array, compiled
 from memagents.kernels.products import multiply
 
 
-class GatePanels(NamedTuple):
-    """A gate's weights in the order in which they are multiplied: for the branch, the stream and the reset stream."""
+class Gate(NamedTuple):
+    """What belongs to the branch, the stream and the reset stream: matrices, or their panels."""
 
-    branch: Float[Array, "P K W"]
-    stream: Float[Array, "P K W"]
-    reset: Float[Array, "P K W"]
+    branch: Any
+    stream: Any
+    reset: Any
 
 
 @compiled
 def gate(
     x: Float[Array, "N H"],
     y: Float[Array, "N H"],
-    panels: GatePanels,
+    panels: Gate,
     bias: Float[Array, " H"],
     kept: Float[Array, "N 4H"],
     out: Float[Array, "N H"],
@@ -67,7 +67,7 @@ def let_in(x: Float[Array, "N H"], kept: Float[Array, "N 4H"], out: Float[Array,
 @compiled
 def gate_backward(
     x: Float[Array, "N H"],
-    panels: GatePanels,
+    panels: Gate,
     kept: Float[Array, "N 4H"],
     d_out: Float[Array, "N H"],
     d_x: Float[Array, "N H"],

@@ -1,10 +1,10 @@
 """A transformer's layers over sequences, by kernels.
 
-Axes: B rows, L layers, T steps, W entries from before them, C = W + T, H features, K heads, R = W + 1 ages.
+Axes: B rows, L layers, T steps, W entries from before them, C = W + T, H features, K heads, E = H / K, F features
+between the two products of a feed-forward network, R = W + 1 ages.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import chain, islice
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -15,62 +15,50 @@ from torch.autograd.function import once_differentiable
 
 from memagents.kernels.compilation import Array
 from memagents.kernels.threads import in_team
-from memagents.kernels.transformer import (
-    GATED,
-    PLAIN,
-    RELATIVE,
-    Given,
-    Gradients,
-    Matrices,
-    Trail,
-    Vectors,
-    advance,
-    retreat,
-)
+from memagents.kernels.tiles import REGISTER, VECTORS
+from memagents.kernels.transformer import Trail, advance
+from memagents.kernels.transformer_back import Gradients, retreat
 from memagents.kernels.transformer_step import step
+from memagents.kernels.transformer_weights import GATED, NUM_VECTORS, PLAIN, RELATIVE, Given
 from memagents.kernels.unroll import arrays, can_work_with
 
 KINDS: Final = {"plain": PLAIN, "relative": RELATIVE, "gated": GATED}
-"""How branches are joined with the stream; see `transformer.py`."""
+"""How branches are joined with the stream; see `transformer_weights.py`."""
 
 
-class Layer(NamedTuple):
-    """A layer's parameters, each under its name. None stands for a vector that it has not.
+class Weights(NamedTuple):
+    """A layer's parameters, or those of all layers, the layer on axis 0; None where layers have none.
 
-    `position_keys [H, H]` make keys of ages, if it has such.
+    Vectors come first, then matrices, in the order of kernels. The first product of a feed-forward network widens, the
+    second narrows. A gate has matrices for the branch, the stream and the reset stream. `position_keys` make keys of
+    ages.
     """
 
-    vectors: Vectors
-    matrices: Matrices
-    position_keys: Tensor | None
+    attention_norm_weight: Float[Tensor, "*L H"]
+    attention_norm_bias: Float[Tensor, "*L H"]
+    content_bias: Float[Tensor, "*L K 1 E"] | None
+    position_bias: Float[Tensor, "*L K 1 E"] | None
+    output_bias: Float[Tensor, "*L H"] | None
+    attention_gate_bias: Float[Tensor, "*L H"] | None
+    feedforward_norm_weight: Float[Tensor, "*L H"]
+    feedforward_norm_bias: Float[Tensor, "*L H"]
+    narrow_bias: Float[Tensor, "*L H"]
+    feedforward_gate_bias: Float[Tensor, "*L H"] | None
+    widen_bias: Float[Tensor, "*L F"]
 
+    queries: Float[Tensor, "*L H H"]
+    keys_values: Float[Tensor, "*L 2H H"]
+    output: Float[Tensor, "*L H H"]
+    widen: Float[Tensor, "*L F H"]
+    narrow: Float[Tensor, "*L H F"]
+    attention_branch: Float[Tensor, "*L 3H H"] | None
+    attention_stream: Float[Tensor, "*L 2H H"] | None
+    attention_reset: Float[Tensor, "*L H H"] | None
+    feedforward_branch: Float[Tensor, "*L 3H H"] | None
+    feedforward_stream: Float[Tensor, "*L 2H H"] | None
+    feedforward_reset: Float[Tensor, "*L H H"] | None
 
-class Parameters(NamedTuple):
-    """Those of all layers: of each kind the first layer's, in their order, then the second's.
-
-    Zeros stand for vectors that layers have not.
-    """
-
-    vectors: list[Tensor]
-    matrices: list[Tensor]
-    position_keys: list[Tensor]
-
-    @classmethod
-    def of(cls, layers: Sequence[Layer]) -> "Parameters":
-        """Those of these layers."""
-        vectors, matrices, position_keys = zip(*layers, strict=True)
-        nothing = torch.zeros_like(vectors[0].attention_weight)
-        return cls(
-            [nothing if each is None else each for each in chain(*vectors)],
-            [each for of_layer in matrices for each in flat(of_layer)],
-            [each for each in position_keys if each is not None],
-        )
-
-    @classmethod
-    def cut(cls, parameters: Sequence[Tensor], numbers: Sequence[int]) -> "Parameters":
-        """So many of each kind, of what stands one after the other."""
-        rest = iter(parameters)
-        return cls(*(list(islice(rest, number)) for number in numbers))
+    position_keys: Float[Tensor, "*L H H"] | None
 
 
 class Told(NamedTuple):
@@ -89,24 +77,18 @@ class Told(NamedTuple):
     ages: Float[Tensor, "R H"]
 
 
-def flat(matrices: Matrices) -> Iterator[Tensor]:
-    """A layer's in their order, one gate's after the other's."""
-    *others, attention_gate, feedforward_gate = matrices
-    return chain(others, attention_gate or (), feedforward_gate or ())
-
-
-def can_unroll(told: Told, parameters: Parameters) -> bool:
+def can_unroll(told: Told, weights: Weights) -> bool:
     """Whether `unroll_layers` can. Under autocast torch chooses the numbers.
 
-    Kernels are told where parameters lie, and nothing else of them.
+    Kernels are told where weights lie, and nothing else of them.
     """
-    inputs, kind = told.inputs, told.inputs.dtype
-    alike = (each.dtype is kind and each.is_cpu and each.is_contiguous() for each in chain(*parameters))
-    return can_work_with(inputs) and kind is told.held.dtype and not torch.is_autocast_enabled("cpu") and all(alike)
+    kind = told.inputs.dtype
+    alike = all(each.dtype is kind and each.is_cpu and each.is_contiguous() for each in weights if each is not None)
+    return alike and can_work_with(told.inputs) and told.held.dtype is kind and not torch.is_autocast_enabled("cpu")
 
 
 def unroll_layers(
-    kind: str, num_heads: int, told: Told, parameters: Parameters
+    kind: str, num_heads: int, told: Told, weights: Weights
 ) -> tuple[Float[Tensor, "B T H"], Float[Tensor, "B L C H"]]:
     """The last layer's outputs, and all entries: what each layer was told, before these steps and at them.
 
@@ -114,48 +96,37 @@ def unroll_layers(
         kind: "plain", "relative" or "gated".
         num_heads: K.
         told: what the layers are told.
-        parameters: the layers'.
+        weights: of all layers.
     """
     if torch.is_grad_enabled():
-        layers = KINDS[kind], num_heads, tuple(map(len, parameters))
-        after: tuple[Tensor, Tensor] = _Layers.apply(*layers, *told, *chain(*parameters))  # type: ignore[no-untyped-call]
+        after: tuple[Tensor, Tensor] = _Layers.apply(KINDS[kind], num_heads, *told, *weights)  # type: ignore[no-untyped-call]
         return after
     if told.inputs.shape[1] == 1:
-        return step_layers(KINDS[kind], num_heads, told, parameters)
-    return advance_layers(KINDS[kind], num_heads, told, parameters)[:2]
+        return step_layers(KINDS[kind], num_heads, told, weights)
+    return advance_layers(KINDS[kind], num_heads, told, weights)[:2]
 
 
-def step_layers(kind: int, num_heads: int, told: Told, parameters: Parameters) -> tuple[Tensor, Tensor]:
+def step_layers(kind: int, num_heads: int, told: Told, weights: Weights) -> tuple[Tensor, Tensor]:
     """A single step, of which no gradient will be asked."""
-    entries, given = entries_of(told), given_of(told, parameters)
-    out, inner = torch.empty_like(told.inputs), len(parameters.vectors[-1])
-    walked = given, *arrays((entries, out[:, 0]))
-    in_team(step, (kind, num_heads, inner, *walked), operations(len(out), parameters) + 4 * entries.numel())
+    entries, out = entries_of(told), torch.empty_like(told.inputs)
+    walked = given_of(told, weights), *arrays((entries, out[:, 0]))
+    number = operations(len(out), weights) + 4 * entries.numel()
+    in_team(step, (kind, num_heads, weights.widen_bias.shape[1], *walked), number)
     return out, entries
 
 
-def advance_layers(kind: int, num_heads: int, told: Told, parameters: Parameters) -> tuple[Tensor, Tensor, Trail]:
+def advance_layers(kind: int, num_heads: int, told: Told, weights: Weights) -> tuple[Tensor, Tensor, Trail]:
     """All steps: outputs and entries, and what their gradient is made of."""
     (rows, steps, size), (layers, window) = told.inputs.shape, told.held.shape[1:3]
-    entries, given, out = entries_of(told), given_of(told, parameters), torch.empty_like(told.inputs)
-    number, gate, inner = rows * steps, 4 * size * (kind == GATED), len(parameters.vectors[-1])
+    entries, out = entries_of(told), torch.empty_like(told.inputs)
+    number, gate, inner = rows * steps, 4 * size * (kind == GATED), weights.widen_bias.shape[1]
     of_entries, of_out = arrays((entries, out.view(number, size)))
     widths = size, num_heads * (window + 1), size, size, gate, size, size, inner, size, gate
     known, keys_values = (blank(out, layers, rows * (window + steps), width) for width in (size, 2 * size))
     of_steps = (blank(out, layers, number, width) for width in widths)
     trail = Trail(of_entries, known, keys_values, *of_steps, of_out)
-    in_team(advance, (kind, num_heads, given, trail), operations(number, parameters))
+    in_team(advance, (kind, num_heads, given_of(told, weights), trail), operations(number, weights))
     return out, entries, trail
-
-
-def blank(like: Tensor, *shape: int) -> Array:
-    """Room for numbers. Torch's arrays, other than NumPy's, begin with a line of the cache."""
-    return like.new_empty(shape).numpy()
-
-
-def operations(steps: int, parameters: Parameters) -> int:
-    """Of the products in so many steps."""
-    return 2 * steps * sum(each.numel() for each in parameters.matrices)
 
 
 def entries_of(told: Told) -> Float[Tensor, "B L C H"]:
@@ -166,33 +137,48 @@ def entries_of(told: Told) -> Float[Tensor, "B L C H"]:
     return entries
 
 
-def given_of(told: Told, parameters: Parameters) -> Given:
+def operations(steps: int, weights: Weights) -> int:
+    """Of the products in so many steps."""
+    return 2 * steps * sum(each.numel() for each in weights[NUM_VECTORS:] if each is not None)
+
+
+def blank(like: Tensor, *shape: int) -> Array:
+    """Room for numbers. Torch's arrays, other than NumPy's, begin with a line of the cache."""
+    return like.new_empty(shape).numpy()
+
+
+def given_of(told: Told, weights: Weights) -> Given:
     """What kernels are given."""
-    layers = told.held.shape[1]
-    vectors, matrices, position_keys = map(addresses, parameters)
-    others = arrays((told.ages, told.times.reshape(-1)))
-    return Given(vectors.reshape(layers, -1), matrices.reshape(layers, -1), position_keys, *others)
+    ages, times, nothing = arrays((told.ages, told.times.reshape(-1), told.inputs.new_zeros(told.inputs.shape[2])))
+    begins = [nothing.ctypes.data if each is None else each.data_ptr() for each in weights]
+    sizes = [0 if each is None else each.stride(0) * each.itemsize for each in weights]
+    layers = np.arange(told.held.shape[1])[:, None]
+    room = blank(told.inputs, len(layers), room_for(weights))
+    return Given(np.array(begins) + layers * np.array(sizes), nothing, ages, times, room)
 
 
-def addresses(tensors: Sequence[Tensor]) -> Int[Array, " N"]:
-    """Where they lie."""
-    return np.array([each.data_ptr() for each in tensors], np.int64)
+def room_for(weights: Weights) -> int:
+    """Numbers of a layer's panels, forward or back, of whole panels each."""
+    matrices = (each for each in weights[NUM_VECTORS:-1] if each is not None)
+    width = VECTORS * REGISTER // weights.queries.itemsize
+    shapes = ([-(-length // width) * width for length in each.shape[1:]] for each in matrices)
+    return sum(rows * columns for rows, columns in shapes)
 
 
-def line_for(
-    parameters: Sequence[Tensor], copies: int, layers: int
-) -> tuple[Float[Tensor, "G N"], Int[Array, "G L P"]]:
-    """Zeros for the gradients of parameters, one after the other, in so many copies; and where each begins."""
-    ends = np.cumsum([each.numel() for each in parameters])
-    numbers = parameters[0].new_zeros(copies, int(ends[-1]))
-    begins = np.concatenate([[0], ends[:-1]]) + ends[-1] * np.arange(copies)[:, None]
-    return numbers, (numbers.data_ptr() + numbers.itemsize * begins).reshape(copies, layers, -1)
+def gradients_of(parts: Sequence[int], layers: int, copies: int, like: Tensor) -> tuple[Tensor, Int[Array, "G L P"]]:
+    """Room for the gradients of weights of which a layer has so many numbers, zero at first, `[G, N]`: one weight after
+    the other, of all layers each, in so many copies; and where they begin."""
+    ends = layers * np.cumsum(parts)
+    numbers = like.new_zeros(copies, int(ends[-1]))
+    begins = ends - layers * np.array(parts) + np.arange(layers)[:, None] * np.array(parts)
+    places = begins + ends[-1] * np.arange(copies)[:, None, None]
+    return numbers, numbers.data_ptr() + numbers.itemsize * places
 
 
-def parted(line: Float[Tensor, " N"], parameters: Sequence[Tensor]) -> list[Tensor]:
-    """A part of the line for each parameter, of its shape."""
-    parts = line.split([each.numel() for each in parameters])
-    return [part.view(each.shape) for part, each in zip(parts, parameters, strict=True)]
+def parted(line: Float[Tensor, " N"], parts: Sequence[int], weights: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """A part of the line for each weight that there is, of its shape."""
+    cut = zip(line.split(parts), weights, strict=True)
+    return [None if each is None else part.view(each.shape) for part, each in cut]
 
 
 class _Layers(torch.autograd.Function):
@@ -203,48 +189,47 @@ class _Layers(torch.autograd.Function):
         ctx: Any,
         kind: int,
         num_heads: int,
-        numbers: tuple[int, ...],
         inputs: Tensor,
         held: Tensor,
         times: Tensor,
         ages: Tensor,
-        *parameters: Tensor,
+        *weights: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         told = Told(inputs, held, times, ages)
-        out, entries, ctx.trail = advance_layers(kind, num_heads, told, Parameters.cut(parameters, numbers))
-        ctx.save_for_backward(*told, *parameters)
+        out, entries, ctx.trail = advance_layers(kind, num_heads, told, Weights(*weights))  # type: ignore[arg-type]
+        ctx.save_for_backward(*told, *weights)
         ctx.set_materialize_grads(False)
-        ctx.kind, ctx.num_heads, ctx.numbers = kind, num_heads, numbers
+        ctx.kind, ctx.num_heads = kind, num_heads
         return out, entries
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_out: Tensor | None, d_entries: Tensor | None) -> tuple[Tensor | None, ...]:
-        told, parameters = Told(*ctx.saved_tensors[:4]), Parameters.cut(ctx.saved_tensors[4:], ctx.numbers)
+        told, weights = Told(*ctx.saved_tensors[:4]), Weights(*ctx.saved_tensors[4:])
         trail, threads, (layers, window, size) = ctx.trail, torch.get_num_threads(), told.held.shape[1:]
-        number = len(trail.out)
-        d_entries = told.held.new_zeros(trail.entries.shape) if d_entries is None else d_entries.clone()
-        d_out = torch.zeros_like(told.inputs) if d_out is None else d_out
-        of_out, of_entries = arrays((d_out.reshape(number, size), d_entries))
-        d_vectors, at_vectors = line_for(parameters.vectors, threads, layers)
-        d_matrices, at_matrices = line_for(parameters.matrices, 1, layers)
-        d_positions = told.ages.new_zeros(threads, layers, *told.ages.shape)
-        gate, scores, inner = (each.shape[2] for each in (trail.attention_gate, trail.weights, trail.inner))
+        vectors, matrices = weights[:NUM_VECTORS], weights[NUM_VECTORS:-1]
+        number, like, inner = len(trail.out), told.inputs, weights.widen_bias.shape[1]
+        d_entries = like.new_zeros(trail.entries.shape) if d_entries is None else d_entries.clone()
+        d_out = torch.zeros_like(like) if d_out is None else d_out
+        vector_sizes = [*[size] * (NUM_VECTORS - 1), inner]
+        matrix_sizes = [0 if each is None else each[0].numel() for each in matrices]
+        d_vectors, at_vectors = gradients_of(vector_sizes, layers, threads, like)
+        d_matrices, at_matrices = gradients_of(matrix_sizes, layers, 1, like)
+        d_positions = like.new_zeros(threads, layers, *told.ages.shape)
+        gate, scores = (each.shape[2] for each in (trail.attention_gate, trail.weights))
         widths = size, scores, size, size, 3 * gate // 4, inner, size, 3 * gate // 4
-        of_steps = (blank(told.inputs, number, width) for width in widths)
-        d_keys_values = blank(told.inputs, trail.known.shape[1], 2 * size)
-        d_lines = at_vectors, at_matrices[0], d_positions.numpy()
-        d = Gradients(of_out, of_entries, *d_lines, d_keys_values, *of_steps)
-        known = ctx.kind, ctx.num_heads, given_of(told, parameters), trail, d
-        in_team(retreat, known, 2 * operations(number, parameters))
+        of_steps = (blank(like, number, width) for width in widths)
+        d_keys_values = blank(like, trail.known.shape[1], 2 * size)
+        given_back = *arrays((d_out.reshape(number, size), d_entries)), at_vectors, at_matrices[0], d_positions.numpy()
+        d = Gradients(*given_back, d_keys_values, *of_steps)
+        known = ctx.kind, ctx.num_heads, given_of(told, weights), trail, d
+        in_team(retreat, known, 2 * operations(number, weights))
         d_told = d_entries[:, 0, window:], d_entries[:, :, :window], None, None
-        d_keys = (d_positions.sum(0).mT @ told.ages).unbind() if parameters.position_keys else ()
         return (
             None,
             None,
-            None,
             *d_told,
-            *parted(d_vectors.sum(0), parameters.vectors),
-            *parted(d_matrices[0], parameters.matrices),
-            *d_keys,
+            *parted(d_vectors.sum(0), [layers * each for each in vector_sizes], vectors),
+            *parted(d_matrices[0], [layers * each for each in matrix_sizes], matrices),
+            None if weights.position_keys is None else d_positions.sum(0).mT @ told.ages,
         )

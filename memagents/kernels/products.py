@@ -38,9 +38,23 @@ def share_of_columns(b: Float[Array, "K N"], thread: int, team: int) -> tuple[in
 @compiled
 def in_panels(b: Float[Array, "K N"]) -> Float[Array, "P K W"]:
     """Weights in the order in which they are multiplied, W columns in each panel; zeros beside the last."""
-    (depth, number), width = b.shape, width_of(b)
-    panels = np.empty(((number + width - 1) // width, depth, width), b.dtype)
-    for p in range(len(panels)):
+    panels = np.empty((panels_for(b), len(b), width_of(b)), b.dtype)
+    lay(b, panels, 0, len(panels))
+    return panels
+
+
+@compiled
+def panels_for(b: Float[Array, "K N"]) -> int:
+    """How many there are."""
+    width = width_of(b)
+    return (b.shape[1] + width - 1) // width
+
+
+@compiled
+def lay(b: Float[Array, "K N"], panels: Float[Array, "P K W"], start: int, stop: int) -> None:
+    """Writes some of the panels."""
+    (depth, number), width = b.shape, panels.shape[2]
+    for p in range(start, stop):
         first = p * width
         for k in range(depth):
             if first + width <= number:
@@ -50,7 +64,6 @@ def in_panels(b: Float[Array, "K N"]) -> Float[Array, "P K W"]:
                 panels[p, k] = 0
                 for n in range(number - first):
                     panels[p, k, n] = b[k, first + n]
-    return panels
 
 
 @compiled

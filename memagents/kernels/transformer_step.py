@@ -7,6 +7,8 @@ Axes: L layers, B rows, C = W + 1 entries, as many ages, of W before the step an
 time, H features, K heads.
 """
 
+from typing import Final
+
 import numpy as np
 from jaxtyping import Float
 
@@ -14,24 +16,17 @@ from memagents.kernels.attention import ask
 from memagents.kernels.borrowing import borrowed
 from memagents.kernels.compilation import Array, compiled
 from memagents.kernels.dots import dots
-from memagents.kernels.gates import let_in, open_gate
+from memagents.kernels.gates import Gate, let_in, open_gate
 from memagents.kernels.norms import normalise
 from memagents.kernels.parts import add, put, softmax
 from memagents.kernels.products import multiply_once
 from memagents.kernels.threads import all_threads, share, this_thread
-from memagents.kernels.transformer import (
-    FEW,
-    GATED,
-    RELATIVE,
-    Gate,
-    Given,
-    Matrices,
-    Vectors,
-    keys_of_ages,
-    matrices_of,
-    rectify,
-    vectors_of,
-)
+from memagents.kernels.tiles import ROWS
+from memagents.kernels.transformer import rectify
+from memagents.kernels.transformer_weights import GATED, RELATIVE, Given, Matrices, Vectors, keys_of_ages, weights_of
+
+FEW: Final = ROWS
+"""Rows that are taken at a time."""
 
 
 @compiled
@@ -53,8 +48,7 @@ def step(
     for top in range(first, stop, FEW):
         number = min(FEW, stop - top)
         for layer in range(layers):
-            vectors = vectors_of(given.vectors[layer], size, inner, out)
-            matrices = matrices_of(given.matrices[layer], size, inner, out)
+            vectors, matrices = weights_of(kind, layer, given, size, inner)
             for i in range(number):
                 row = entries[top + i, layer]
                 put(row[now], x[i])
@@ -62,7 +56,7 @@ def step(
                     if kind == RELATIVE:
                         put(row[c], known[i, c])
                     else:
-                        normalise(row[c], vectors.attention_weight, vectors.attention_bias, known[i, c])
+                        normalise(row[c], vectors.attention_norm_weight, vectors.attention_norm_bias, known[i, c])
             times, positions = given.times[top : top + number], keys_of_ages(layer, given)
             read_known(heads, known[:number], times, positions, vectors, matrices, read[:number])
             join(kind, x[:number], read[:number], vectors, matrices)
@@ -89,14 +83,14 @@ def read_known(
     for head in range(heads):
         left, right = head * features, (head + 1) * features
         if len(positions) > 0:
-            ask(queries, left, vectors.position, asked)
+            ask(queries, left, vectors.position_bias, asked)
             dots(scores, asked, positions[:, left:right], 0)
         else:
             for i in range(number):
                 row = scores[i]
                 for c in range(length):
                     row[c] = 0
-        ask(queries, left, vectors.content, asked)
+        ask(queries, left, vectors.content_bias, asked)
         multiply_once(told, asked, matrices.keys_values[left:right], 0)
         for i in range(number):
             first = max(0, length - 1 - times[i])
@@ -115,30 +109,30 @@ def join(kind: int, x: Float[Array, "N H"], read: Float[Array, "N H"], vectors: 
     between, kept = np.empty((number, inner), x.dtype), np.empty((number, 4 * size), x.dtype)
     dots(branch, read, matrices.output, 0)
     if kind == GATED:
-        pass_gate(x, branch, matrices.attention_gate, vectors.attention_gate, kept)
+        pass_gate(x, branch, matrices.attention_gate, vectors.attention_gate_bias, kept)
     else:
         for i in range(number):
-            add(vectors.output, branch[i])
+            add(vectors.output_bias, branch[i])
             add(branch[i], x[i])
             if kind == RELATIVE:
-                normalise(x[i], vectors.attention_weight, vectors.attention_bias, x[i])
+                normalise(x[i], vectors.attention_norm_weight, vectors.attention_norm_bias, x[i])
     for i in range(number):
         if kind == RELATIVE:
             put(x[i], asked[i])
         else:
-            normalise(x[i], vectors.feedforward_weight, vectors.feedforward_bias, asked[i])
-        put(vectors.widen, between[i])
-        put(vectors.narrow, branch[i])
+            normalise(x[i], vectors.feedforward_norm_weight, vectors.feedforward_norm_bias, asked[i])
+        put(vectors.widen_bias, between[i])
+        put(vectors.narrow_bias, branch[i])
     dots(between, asked, matrices.widen, 1)
     rectify(between)
     dots(branch, between, matrices.narrow, 1)
     if kind == GATED:
-        pass_gate(x, branch, matrices.feedforward_gate, vectors.feedforward_gate, kept)
+        pass_gate(x, branch, matrices.feedforward_gate, vectors.feedforward_gate_bias, kept)
     else:
         for i in range(number):
             add(branch[i], x[i])
             if kind == RELATIVE:
-                normalise(x[i], vectors.feedforward_weight, vectors.feedforward_bias, x[i])
+                normalise(x[i], vectors.feedforward_norm_weight, vectors.feedforward_norm_bias, x[i])
 
 
 @compiled

@@ -8,15 +8,15 @@ Transformers for Reinforcement Learning. ICML 2020, arXiv:1910.06764, section 3.
 from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from jaxtyping import Float
+from torch import Tensor
 
-from memagents.kernels.layers import Layer
-from memagents.kernels.transformer import Gate as GateMatrices
+from memagents.kernels.layers import Weights
 from memagents.memories.registry import register_memory
-from memagents.memories.transformer import FeedForward
-from memagents.memories.transformer_xl import RelativeAttention, TransformerXL, relative_parts_of
-from memagents.ops.initialisation import linear
+from memagents.memories.transformer import feedforward, norm
+from memagents.memories.transformer_xl import TransformerXL
+from memagents.ops.linear import linear
+from memagents.ops.stacked import scaled
 
 
 @register_memory("gtrxl")
@@ -58,71 +58,42 @@ class GTrXL(TransformerXL):
         gate_bias: float = 2.0,
         feedforward_size: int | None = None,
     ) -> None:
+        self.gate_bias = gate_bias
         super().__init__(input_size, hidden_size, num_layers, num_heads, window, feedforward_size)
-        for gate in self.modules():
-            if isinstance(gate, Gate):
-                nn.init.constant_(gate.bias, gate_bias)
 
-    def _layer(self, hidden_size: int, num_heads: int, inner_size: int) -> nn.Module:
-        return GTrXLLayer(hidden_size, num_heads, inner_size)
+    def _parameters_of(self, layers: int, size: int, inner: int) -> dict[str, Tensor]:
+        parameters = super()._parameters_of(layers, size, inner)
+        for gate in ("attention", "feedforward"):
+            parameters |= {
+                f"{gate}_gate_bias": torch.full((layers, size), float(self.gate_bias)),
+                f"{gate}_branch": scaled(layers, 3 * size, size),
+                f"{gate}_stream": scaled(layers, 2 * size, size),
+                f"{gate}_reset": scaled(layers, size, size),
+            }
+        return parameters
 
+    def _known(self, w: Weights, entries: Float[Tensor, "*B H"]) -> Float[Tensor, "*B H"]:
+        return norm(entries, w.attention_norm_weight, w.attention_norm_bias)
 
-class GTrXLLayer(nn.Module):
-    """Relative attention and a feed-forward network, each let in by a gate."""
-
-    def __init__(self, hidden_size: int, num_heads: int, inner_size: int) -> None:
-        super().__init__()
-        self.attention_norm = nn.LayerNorm(hidden_size)
-        self.attention = RelativeAttention(hidden_size, num_heads)
-        self.attention_gate = Gate(hidden_size)
-        self.feedforward_norm = nn.LayerNorm(hidden_size)
-        self.feedforward = FeedForward(hidden_size, inner_size)
-        self.feedforward_gate = Gate(hidden_size)
-
-    def forward(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B T H"]:
-        return self._after(context[:, -readable.shape[1] :], self.attention(self.attention_norm(context), readable))
-
-    def step(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B C"]) -> Float[Tensor, "B H"]:
-        """`forward` for the last entry of the context alone."""
-        return self._after(context[:, -1], self.attention.step(self.attention_norm(context), readable))
-
-    def _after(self, x: Float[Tensor, "*B H"], read: Float[Tensor, "*B H"]) -> Float[Tensor, "*B H"]:
-        """What comes of an entry and of what was read for it."""
-        x = self.attention_gate(x, torch.relu(read))
-        out: Tensor = self.feedforward_gate(x, torch.relu(self.feedforward(self.feedforward_norm(x))))
-        return out
-
-    def weights(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B K T C"]:
-        """What each head reads."""
-        return self.attention.weights(self.attention_norm(context), readable)
-
-    def parts(self) -> Layer:
-        """Its parameters, as kernels know them."""
-        vectors, matrices, position_keys = relative_parts_of(self)
-        gates = {"attention_gate": self.attention_gate, "feedforward_gate": self.feedforward_gate}
-        vectors = vectors._replace(**{name: gate.bias for name, gate in gates.items()})
-        matrices = matrices._replace(**{name: gate.matrices() for name, gate in gates.items()})
-        return Layer(vectors, matrices, position_keys)
+    def _join(self, w: Weights, x: Float[Tensor, "*B H"], read: Float[Tensor, "*B H"]) -> Float[Tensor, "*B H"]:
+        y = torch.relu(linear(read, w.output))
+        x = gate(x, y, w.attention_branch, w.attention_stream, w.attention_reset, w.attention_gate_bias)
+        y = torch.relu(feedforward(w, norm(x, w.feedforward_norm_weight, w.feedforward_norm_bias)))
+        return gate(x, y, w.feedforward_branch, w.feedforward_stream, w.feedforward_reset, w.feedforward_gate_bias)
 
 
-class Gate(nn.Module):
+def gate(
+    x: Float[Tensor, "*B H"],
+    y: Float[Tensor, "*B H"],
+    from_branch: Float[Tensor, "3*H H"],
+    from_stream: Float[Tensor, "2*H H"],
+    from_reset_stream: Float[Tensor, "H H"],
+    bias: Float[Tensor, " H"],
+) -> Float[Tensor, "*B H"]:
     """Lets a branch y into the stream x as a gated recurrent unit would (section 3.2)."""
-
-    def __init__(self, hidden_size: int) -> None:
-        super().__init__()
-        self.from_branch = linear(hidden_size, 3 * hidden_size, bias=False)
-        self.from_stream = linear(hidden_size, 2 * hidden_size, bias=False)
-        self.from_reset_stream = linear(hidden_size, hidden_size, bias=False)
-        self.bias = nn.Parameter(torch.zeros(hidden_size))
-
-    def forward(self, x: Float[Tensor, "*B H"], y: Float[Tensor, "*B H"]) -> Float[Tensor, "*B H"]:
-        branch_r, branch_z, branch_h = self.from_branch(y).chunk(3, -1)
-        stream_r, stream_z = self.from_stream(x).chunk(2, -1)
-        reset = torch.sigmoid(branch_r + stream_r)
-        update = torch.sigmoid(branch_z + stream_z - self.bias)
-        candidate = torch.tanh(branch_h + self.from_reset_stream(reset * x))
-        return torch.lerp(x, candidate.to(x), update.to(x))  # (1 - z) ∘ x + z ∘ h, which autocast does not know
-
-    def matrices(self) -> GateMatrices:
-        """Its matrices, as kernels know them."""
-        return GateMatrices(self.from_branch.weight, self.from_stream.weight, self.from_reset_stream.weight)
+    branch_r, branch_z, branch_h = linear(y, from_branch).chunk(3, -1)
+    stream_r, stream_z = linear(x, from_stream).chunk(2, -1)
+    reset = torch.sigmoid(branch_r + stream_r)
+    update = torch.sigmoid(branch_z + stream_z - bias)
+    candidate = torch.tanh(branch_h + linear(reset * x, from_reset_stream))
+    return torch.lerp(x, candidate.to(x), update.to(x))  # (1 - z) ∘ x + z ∘ h, which autocast does not know

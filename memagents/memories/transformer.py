@@ -4,14 +4,14 @@ Ashish Vaswani, Noam Shazeer, Niki Parmar, Jakob Uszkoreit, Llion Jones, Aidan N
 Polosukhin: Attention Is All You Need. NeurIPS 2017, arXiv:1706.03762, section 3.
 """
 
-from typing import Any, ClassVar, Literal, NamedTuple, cast
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from memagents.kernels.layers import Layer, Parameters, Told, can_unroll, unroll_layers
-from memagents.kernels.transformer import Matrices, Vectors
+from memagents.kernels.layers import Told, Weights, can_unroll, unroll_layers
 from memagents.memories.base import Memory
 from memagents.memories.registry import register_memory
 from memagents.ops.attention import (
@@ -31,7 +31,9 @@ from memagents.ops.attention import (
 )
 from memagents.ops.episodes import episode_time
 from memagents.ops.initialisation import linear
+from memagents.ops.linear import linear as linear_map
 from memagents.ops.recurrence import check_positive
+from memagents.ops.stacked import Stacked, scaled
 
 
 class TransformerState(NamedTuple):
@@ -68,7 +70,7 @@ class Transformer(Memory[TransformerState]):
     """
 
     kind: ClassVar[Literal["plain", "relative", "gated"]] = "plain"
-    """How branches are joined with the stream, and scores made; see `kernels/transformer.py`."""
+    """How branches are joined with the stream, as kernels know it; see `kernels/transformer.py`."""
 
     def __init__(
         self,
@@ -83,36 +85,45 @@ class Transformer(Memory[TransformerState]):
         check_positive(num_layers=num_layers, window=window, feedforward_size=inner_size)
         check_heads(hidden_size, num_heads)
         super().__init__(input_size, output_size=hidden_size)
-        self.num_heads, self.window = num_heads, window
+        self.num_layers, self.num_heads, self.window = num_layers, num_heads, window
         self.embed = linear(input_size, hidden_size)
-        self.layers = nn.ModuleList(self._layer(hidden_size, num_heads, inner_size) for _ in range(num_layers))
+        self.layers = Stacked(**self._parameters_of(num_layers, hidden_size, inner_size))
         self.last = self._last(hidden_size)
 
     def initial_state(self, batch_size: int) -> TransformerState:
-        inputs = self.embed.weight.new_zeros(batch_size, len(self.layers), self.window, self.output_size)
+        inputs = self.embed.weight.new_zeros(batch_size, self.num_layers, self.window, self.output_size)
         return TransformerState(inputs, torch.zeros(batch_size, dtype=torch.int64, device=inputs.device))
 
     def step(self, x: Float[Tensor, "B D"], state: TransformerState) -> tuple[Float[Tensor, "B H"], TransformerState]:
         readable = visible(state.time[:, None], self.window)[:, 0]
-        x, contexts, layers = self._enter(x, state.time), [], cast(Any, self.layers)
-        for layer, memory in zip(layers, state.inputs.unbind(1), strict=True):
+        x, contexts = self._enter(x, state.time), []
+        for w, memory in zip(self.layers.each(), state.inputs.unbind(1), strict=True):
             contexts.append(torch.cat([memory, x[:, None]], 1))
-            x = layer.step(contexts[-1], readable)
+            x = self._join(w, x, self._read_of_step(w, self._known(w, contexts[-1]), readable))
         kept = torch.stack([context[:, 1:] for context in contexts], 1)
         return self.last(x), TransformerState(kept, state.time + 1)
+
+    def fast_step(
+        self, x: Float[Tensor, "B D"], state: TransformerState
+    ) -> tuple[Float[Tensor, "B H"], TransformerState]:
+        entered, time = self._enter(x, state.time)[:, None], state.time[:, None]
+        told, weights = Told(entered, state.inputs, time, self._ages(x)), self.layers.all()
+        if not can_unroll(told, weights):
+            return self.step(x, state)
+        outputs, state = self._unroll_by_kernels(told, weights)
+        return outputs[:, 0], state
 
     def forward(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: TransformerState
     ) -> tuple[Float[Tensor, "T B H"], TransformerState]:
         time, state = episode_time(episode_starts, state.time), self.reset(state, episode_starts[0])
-        outputs, state, *_ = self._fast_unroll(self._enter(inputs.transpose(0, 1), time), time, state)
+        x = self._enter(inputs.transpose(0, 1), time)
+        told, weights = Told(x, state.inputs, time, self._ages(x)), self.layers.all()
+        if can_unroll(told, weights):
+            outputs, state = self._unroll_by_kernels(told, weights)
+        else:
+            outputs, state, _ = self._unroll(x, time, state)
         return outputs.transpose(0, 1), state
-
-    def fast_step(
-        self, x: Float[Tensor, "B D"], state: TransformerState
-    ) -> tuple[Float[Tensor, "B H"], TransformerState]:
-        outputs, state, *_ = self._fast_unroll(self._enter(x, state.time)[:, None], state.time[:, None], state)
-        return outputs[:, 0], state
 
     def trace(
         self, inputs: Float[Tensor, "T B D"], episode_starts: Bool[Tensor, "T B"], state: TransformerState
@@ -123,18 +134,29 @@ class Transformer(Memory[TransformerState]):
         _, _, contexts = self._unroll(x, time, self.reset(state, episode_starts[0]))
         blocks = Blocks.of(len(inputs), self.window)
         readable = visible(blocks.split(time), self.window)
-        layers: Any = self.layers
-        weights = [layer.weights(context, readable) for layer, context in zip(layers, contexts, strict=True)]
+        weights = [
+            self._attention(w, self._known(w, context), readable)
+            for w, context in zip(self.layers.each(), contexts, strict=True)
+        ]
         attention = by_age(torch.stack(weights, 1), self.window).permute(0, 3, 1, 2, 4)
         return super().trace(inputs, episode_starts, state) | {"attention": blocks.join(attention).transpose(0, 1)}
 
-    def _enter(self, inputs: Tensor, time: Tensor) -> Tensor:
-        """What the first layer is given."""
-        x: Tensor = self.embed(inputs)
-        return x + sinusoid(time, self.output_size, inputs.dtype)
-
-    def _layer(self, hidden_size: int, num_heads: int, inner_size: int) -> nn.Module:
-        return TransformerLayer(hidden_size, num_heads, inner_size)
+    def _parameters_of(self, layers: int, size: int, inner: int) -> dict[str, Tensor]:
+        """What layers learn, under the names of `Weights`, as it is before learning."""
+        return {
+            "attention_norm_weight": torch.ones(layers, size),
+            "attention_norm_bias": torch.zeros(layers, size),
+            "queries": scaled(layers, size, size),
+            "keys_values": scaled(layers, 2 * size, size),
+            "output": scaled(layers, size, size),
+            "output_bias": torch.zeros(layers, size),
+            "feedforward_norm_weight": torch.ones(layers, size),
+            "feedforward_norm_bias": torch.zeros(layers, size),
+            "widen": scaled(layers, inner, size),
+            "widen_bias": torch.zeros(layers, inner),
+            "narrow": scaled(layers, size, inner),
+            "narrow_bias": torch.zeros(layers, size),
+        }
 
     def _last(self, hidden_size: int) -> nn.Module:
         """What is done to the output of the last layer."""
@@ -144,108 +166,70 @@ class Transformer(Memory[TransformerState]):
         """How long ago an entry was, encoded, the oldest first; without rows where layers do not ask for it."""
         return like.new_empty(0, self.output_size)
 
+    def _enter(self, inputs: Tensor, time: Tensor) -> Tensor:
+        """What the first layer is given."""
+        x: Tensor = self.embed(inputs)
+        return x + sinusoid(time, self.output_size, inputs.dtype)
+
+    def _known(self, w: Weights, entries: Float[Tensor, "*B H"]) -> Float[Tensor, "*B H"]:
+        """What keys, values and queries are made of."""
+        return norm(entries, w.attention_norm_weight, w.attention_norm_bias)
+
+    def _read(
+        self, w: Weights, known: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]
+    ) -> Float[Tensor, "B T H"]:
+        """What the heads read, side by side."""
+        queries = linear_map(known[:, -readable.shape[1] :], w.queries)
+        keys, values = linear_map(known, w.keys_values).chunk(2, -1)
+        heads = (split_heads(each, self.num_heads) for each in (queries, keys, values))
+        return merge_heads(attend(*heads, readable))
+
+    def _read_of_step(
+        self, w: Weights, known: Float[Tensor, "B C H"], readable: Bool[Tensor, "B C"]
+    ) -> Float[Tensor, "B H"]:
+        """`_read` for the last entry alone."""
+        to_keys, to_values = w.keys_values.chunk(2)
+        queries = F.linear(known[:, -1], w.queries).unflatten(1, (self.num_heads, -1))
+        scores = content_scores_of_step(queries * queries.shape[-1] ** -0.5, known, to_keys)
+        return read_values_of_step(attention_weights(scores, readable[:, None]), known, to_values)
+
+    def _attention(
+        self, w: Weights, known: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]
+    ) -> Float[Tensor, "B K T C"]:
+        """How much each head reads of what, as `attend` computes it inside."""
+        queries = split_heads(linear_map(known[:, -readable.shape[1] :], w.queries), self.num_heads)
+        scores = content_scores(queries * queries.shape[-1] ** -0.5, known, w.keys_values.chunk(2)[0])
+        return attention_weights(scores, readable[:, None])
+
+    def _join(self, w: Weights, x: Float[Tensor, "*B H"], read: Float[Tensor, "*B H"]) -> Float[Tensor, "*B H"]:
+        """What comes of an entry and of what the heads have read for it."""
+        x = x + linear_map(read, w.output, w.output_bias)
+        return x + feedforward(w, norm(x, w.feedforward_norm_weight, w.feedforward_norm_bias))
+
     def _unroll(
         self, x: Float[Tensor, "B T H"], time: Int[Tensor, "B T"], state: TransformerState
     ) -> tuple[Tensor, TransformerState, list[Tensor]]:
-        """Outputs, state, and what each layer read. `time` is that of the episode at every step."""
+        """Outputs, state, and what each layer could read. `time` is that of the episode at every step."""
         blocks = Blocks.of(x.shape[1], self.window)
         readable = visible(blocks.split(time), self.window)
-        x = blocks.split(x)
-        contexts = []
-        for layer, memory in zip(self.layers, state.inputs.unbind(1), strict=True):
+        x, contexts = blocks.split(x), []
+        for w, memory in zip(self.layers.each(), state.inputs.unbind(1), strict=True):
             contexts.append(blocks.contexts(memory, x))
-            x = layer(contexts[-1], readable)
+            x = self._join(w, x, self._read(w, self._known(w, contexts[-1]), readable))
         kept = torch.stack([keep(blocks.last(context), time, self.window) for context in contexts], 1)
         return blocks.join(self.last(x)), TransformerState(kept, time[:, -1] + 1), contexts
 
-    def _fast_unroll(
-        self, x: Float[Tensor, "B T H"], time: Int[Tensor, "B T"], state: TransformerState
-    ) -> tuple[Tensor, TransformerState] | tuple[Tensor, TransformerState, list[Tensor]]:
-        """Outputs and state, by kernels where they can."""
-        told = Told(x, state.inputs, time, self._ages(x))
-        parameters = Parameters.of([layer.parts() for layer in cast(Any, self.layers)])
-        if not can_unroll(told, parameters):
-            return self._unroll(x, time, state)
-        outputs, entries = unroll_layers(self.kind, self.num_heads, told, parameters)
-        return self.last(outputs), TransformerState(keep(entries, time, self.window), time[:, -1] + 1)
+    def _unroll_by_kernels(self, told: Told, weights: Weights) -> tuple[Tensor, TransformerState]:
+        """Outputs and state."""
+        outputs, entries = unroll_layers(self.kind, self.num_heads, told, weights)
+        return self.last(outputs), TransformerState(keep(entries, told.times, self.window), told.times[:, -1] + 1)
 
 
-class TransformerLayer(nn.Module):
-    """Self-attention and a feed-forward network, each on a branch of its own (sections 3.2 and 3.3)."""
-
-    def __init__(self, hidden_size: int, num_heads: int, inner_size: int) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.attention_norm = nn.LayerNorm(hidden_size)
-        self.queries = linear(hidden_size, hidden_size, bias=False)
-        self.keys_values = linear(hidden_size, 2 * hidden_size, bias=False)
-        self.output = linear(hidden_size, hidden_size)
-        self.feedforward_norm = nn.LayerNorm(hidden_size)
-        self.feedforward = FeedForward(hidden_size, inner_size)
-
-    def forward(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B T H"]:
-        length, known = readable.shape[1], self.attention_norm(context)
-        keys, values = (split_heads(each, self.num_heads) for each in self.keys_values(known).chunk(2, -1))
-        read = attend(split_heads(self.queries(known[:, -length:]), self.num_heads), keys, values, readable)
-        return self._after(context[:, -length:], merge_heads(read))
-
-    def step(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B C"]) -> Float[Tensor, "B H"]:
-        """`forward` for the last entry of the context alone."""
-        known = self.attention_norm(context)
-        to_keys, to_values = self.keys_values.weight.chunk(2)
-        queries = self.queries(known[:, -1]).unflatten(1, (self.num_heads, -1))
-        scores = content_scores_of_step(queries * queries.shape[-1] ** -0.5, known, to_keys)
-        weights = attention_weights(scores, readable[:, None])
-        return self._after(context[:, -1], read_values_of_step(weights, known, to_values))
-
-    def _after(self, x: Float[Tensor, "*B H"], read: Float[Tensor, "*B H"]) -> Float[Tensor, "*B H"]:
-        """What comes of an entry and of what the heads have read for it."""
-        x = x + self.output(read)
-        out: Tensor = x + self.feedforward(self.feedforward_norm(x))
-        return out
-
-    def weights(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B K T C"]:
-        """What each head reads, as `attend` computes it inside."""
-        known = self.attention_norm(context)
-        queries = split_heads(self.queries(known[:, -readable.shape[1] :]), self.num_heads)
-        scores = content_scores(queries * queries.shape[-1] ** -0.5, known, self.keys_values.weight.chunk(2)[0])
-        return attention_weights(scores, readable[:, None])
-
-    def parts(self) -> Layer:
-        """Its parameters, as kernels know them."""
-        return parts_of(self, self)
+def norm(x: Float[Tensor, "*B H"], weight: Float[Tensor, " H"], bias: Float[Tensor, " H"]) -> Float[Tensor, "*B H"]:
+    """LayerNorm."""
+    return F.layer_norm(x, weight.shape, weight, bias)
 
 
-class FeedForward(nn.Sequential):
-    """W_2 relu(W_1 x + b_1) + b_2, in between as wide as one likes (section 3.3, eq. 2)."""
-
-    def __init__(self, size: int, inner_size: int) -> None:
-        super().__init__(linear(size, inner_size), nn.ReLU(), linear(inner_size, size))
-
-
-def parts_of(layer: Any, attention: Any) -> Layer:
-    """Parameters of a layer's norms and feed-forward network, and of its attention, as kernels know them."""
-    widen, _, narrow = layer.feedforward
-    vectors = Vectors(
-        attention_weight=layer.attention_norm.weight,
-        attention_bias=layer.attention_norm.bias,
-        content=None,
-        position=None,
-        output=attention.output.bias,
-        attention_gate=None,
-        feedforward_weight=layer.feedforward_norm.weight,
-        feedforward_bias=layer.feedforward_norm.bias,
-        narrow=narrow.bias,
-        feedforward_gate=None,
-        widen=widen.bias,
-    )
-    matrices = Matrices(
-        queries=attention.queries.weight,
-        keys_values=attention.keys_values.weight,
-        output=attention.output.weight,
-        widen=widen.weight,
-        narrow=narrow.weight,
-        attention_gate=None,
-        feedforward_gate=None,
-    )
-    return Layer(vectors, matrices, None)
+def feedforward(w: Weights, x: Float[Tensor, "*B H"]) -> Float[Tensor, "*B H"]:
+    """W_2 relu(W_1 x + b_1) + b_2 (section 3.3, eq. 2)."""
+    return linear_map(torch.relu(linear_map(x, w.widen, w.widen_bias)), w.narrow, w.narrow_bias)

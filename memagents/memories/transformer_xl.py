@@ -5,15 +5,15 @@ Language Models Beyond a Fixed-Length Context. ACL 2019, arXiv:1901.02860, secti
 """
 
 from functools import cache
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from memagents.kernels.layers import Layer
+from memagents.kernels.layers import Weights
 from memagents.memories.registry import register_memory
-from memagents.memories.transformer import FeedForward, Transformer, parts_of
+from memagents.memories.transformer import Transformer, feedforward, norm
 from memagents.ops.attention import (
     attention_weights,
     by_context,
@@ -26,7 +26,8 @@ from memagents.ops.attention import (
     sinusoid,
     split_heads,
 )
-from memagents.ops.initialisation import linear
+from memagents.ops.linear import linear
+from memagents.ops.stacked import scaled
 
 
 @register_memory("transformer_xl")
@@ -55,12 +56,12 @@ class TransformerXL(Transformer):
 
     kind: ClassVar[Literal["plain", "relative", "gated"]] = "relative"
 
-    def _enter(self, inputs: Tensor, time: Tensor) -> Tensor:
-        x: Tensor = self.embed(inputs)
-        return x
-
-    def _layer(self, hidden_size: int, num_heads: int, inner_size: int) -> nn.Module:
-        return TransformerXLLayer(hidden_size, num_heads, inner_size)
+    def _parameters_of(self, layers: int, size: int, inner: int) -> dict[str, Tensor]:
+        parameters = super()._parameters_of(layers, size, inner)
+        del parameters["output_bias"]
+        biases = (torch.zeros(layers, self.num_heads, 1, size // self.num_heads) for _ in range(2))
+        names = ("content_bias", "position_bias")
+        return parameters | {"position_keys": scaled(layers, size, size)} | dict(zip(names, biases, strict=True))
 
     def _last(self, hidden_size: int) -> nn.Module:
         return nn.Identity()
@@ -68,94 +69,54 @@ class TransformerXL(Transformer):
     def _ages(self, like: Tensor) -> Float[Tensor, "R H"]:
         return encoded_ages(self.window, self.output_size, like.dtype, like.device)
 
+    def _enter(self, inputs: Tensor, time: Tensor) -> Tensor:
+        x: Tensor = self.embed(inputs)
+        return x
 
-class TransformerXLLayer(nn.Module):
-    """Relative attention and a feed-forward network, each followed by LayerNorm."""
+    def _known(self, w: Weights, entries: Float[Tensor, "*B H"]) -> Float[Tensor, "*B H"]:
+        return entries
 
-    def __init__(self, hidden_size: int, num_heads: int, inner_size: int) -> None:
-        super().__init__()
-        self.attention = RelativeAttention(hidden_size, num_heads)
-        self.attention_norm = nn.LayerNorm(hidden_size)
-        self.feedforward = FeedForward(hidden_size, inner_size)
-        self.feedforward_norm = nn.LayerNorm(hidden_size)
+    def _read(
+        self, w: Weights, known: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]
+    ) -> Float[Tensor, "B T H"]:
+        _, to_values = w.keys_values.chunk(2)
+        return merge_heads(read_values(self._attention(w, known, readable), known, to_values))
 
-    def forward(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B T H"]:
-        return self._after(context[:, -readable.shape[1] :], self.attention(context, readable))
-
-    def step(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B C"]) -> Float[Tensor, "B H"]:
-        """`forward` for the last entry of the context alone."""
-        return self._after(context[:, -1], self.attention.step(context, readable))
-
-    def _after(self, x: Float[Tensor, "*B H"], read: Float[Tensor, "*B H"]) -> Float[Tensor, "*B H"]:
-        """What comes of an entry and of what was read for it."""
-        x = self.attention_norm(x + read)
-        out: Tensor = self.feedforward_norm(x + self.feedforward(x))
-        return out
-
-    def weights(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B K T C"]:
-        """What each head reads."""
-        return self.attention.weights(context, readable)
-
-    def parts(self) -> Layer:
-        """Its parameters, as kernels know them."""
-        return relative_parts_of(self)
-
-
-class RelativeAttention(nn.Module):
-    """Attention that scores what is read by its content and by how long ago it was (section 3.3)."""
-
-    def __init__(self, hidden_size: int, num_heads: int) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.queries = linear(hidden_size, hidden_size, bias=False)
-        self.keys_values = linear(hidden_size, 2 * hidden_size, bias=False)
-        self.position_keys = linear(hidden_size, hidden_size, bias=False)
-        self.content_bias = nn.Parameter(torch.zeros(num_heads, 1, hidden_size // num_heads))
-        self.position_bias = nn.Parameter(torch.zeros(num_heads, 1, hidden_size // num_heads))
-        self.output = linear(hidden_size, hidden_size, bias=False)
-
-    def forward(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B T H"]:
-        _, to_values = self.keys_values.weight.chunk(2)
-        out: Tensor = self.output(merge_heads(read_values(self.weights(context, readable), context, to_values)))
-        return out
-
-    def step(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B C"]) -> Float[Tensor, "B H"]:
-        """`forward` for the last entry of the context alone."""
-        to_keys, to_values = self.keys_values.weight.chunk(2)
-        by_content, by_position = self._asking(self.queries(context[:, -1]).unflatten(1, (self.num_heads, 1, -1)))
-        scores = content_scores_of_step(by_content.squeeze(2), context, to_keys)
-        position = by_position.squeeze(2).transpose(0, 1) @ self._age_keys(context, 1).mT
+    def _read_of_step(
+        self, w: Weights, known: Float[Tensor, "B C H"], readable: Bool[Tensor, "B C"]
+    ) -> Float[Tensor, "B H"]:
+        to_keys, to_values = w.keys_values.chunk(2)
+        by_content, by_position = asking(w, linear(known[:, -1], w.queries).unflatten(1, (self.num_heads, 1, -1)))
+        scores = content_scores_of_step(by_content.squeeze(2), known, to_keys)
+        position = by_position.squeeze(2).transpose(0, 1) @ self._age_keys(w, known, 1).mT
         weights = attention_weights(scores + position.transpose(0, 1), readable[:, None])
-        out: Tensor = self.output(read_values_of_step(weights, context, to_values))
-        return out
+        return read_values_of_step(weights, known, to_values)
 
-    def weights(self, context: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]) -> Float[Tensor, "B K T C"]:
-        """What each head reads."""
+    def _attention(
+        self, w: Weights, known: Float[Tensor, "B C H"], readable: Bool[Tensor, "B T C"]
+    ) -> Float[Tensor, "B K T C"]:
         length = readable.shape[1]
-        to_keys, _ = self.keys_values.weight.chunk(2)
-        by_content, by_position = self._asking(split_heads(self.queries(context[:, -length:]), self.num_heads))
-        scores = content_scores(by_content, context, to_keys)
-        position = shared_scores(by_position, self._age_keys(context, length))
+        to_keys, _ = w.keys_values.chunk(2)
+        by_content, by_position = asking(w, split_heads(linear(known[:, -length:], w.queries), self.num_heads))
+        scores = content_scores(by_content, known, to_keys)
+        position = shared_scores(by_position, self._age_keys(w, known, length))
         return attention_weights(scores.add_(by_context(position, length)), readable[:, None])
 
-    def _asking(self, queries: Float[Tensor, "B K T E"]) -> tuple[Float[Tensor, "B K T E"], Float[Tensor, "B K T E"]]:
-        """(q + u) / √E and (q + v) / √E: scores are the largest array of all, so it is not they that are divided."""
-        scale = queries.shape[-1] ** -0.5
-        return scale * (queries + self.content_bias), scale * (queries + self.position_bias)
+    def _join(self, w: Weights, x: Float[Tensor, "*B H"], read: Float[Tensor, "*B H"]) -> Float[Tensor, "*B H"]:
+        x = norm(x + linear(read, w.output), w.attention_norm_weight, w.attention_norm_bias)
+        return norm(x + feedforward(w, x), w.feedforward_norm_weight, w.feedforward_norm_bias)
 
-    def _age_keys(self, context: Float[Tensor, "B C H"], length: int) -> Float[Tensor, "K R E"]:
+    def _age_keys(self, w: Weights, known: Float[Tensor, "B C H"], length: int) -> Float[Tensor, "K R E"]:
         """W_kR R of each age that a step can reach, the oldest first."""
-        position_keys = self.position_keys(
-            encoded_ages(context.shape[1] - length, context.shape[2], context.dtype, context.device)
-        )
-        return split_heads(position_keys[None], self.num_heads)[0]
+        assert w.position_keys is not None
+        ages = encoded_ages(known.shape[1] - length, known.shape[2], known.dtype, known.device)
+        return split_heads(linear(ages, w.position_keys)[None], self.num_heads)[0]
 
 
-def relative_parts_of(layer: Any) -> Layer:
-    """Parameters of a layer with relative attention, as kernels know them."""
-    vectors, matrices, _ = parts_of(layer, layer.attention)
-    vectors = vectors._replace(content=layer.attention.content_bias, position=layer.attention.position_bias)
-    return Layer(vectors, matrices, layer.attention.position_keys.weight)
+def asking(w: Weights, queries: Float[Tensor, "B K T E"]) -> tuple[Float[Tensor, "B K T E"], Float[Tensor, "B K T E"]]:
+    """(q + u) / √E and (q + v) / √E: scores are the largest array of all, so it is not they that are divided."""
+    scale = queries.shape[-1] ** -0.5
+    return scale * (queries + w.content_bias), scale * (queries + w.position_bias)
 
 
 @cache

@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 
 from memagents.memories import make_memory
-from memagents.memories.gtrxl import Gate
+from memagents.memories.gtrxl import gate as gtrxl_gate
 
 D, H, K, L, W, T = 3, 8, 2, 2, 3, 10
 E = H // K
@@ -37,12 +37,12 @@ def sigmoid(x):
 
 def layer_norm(x, w, name):
     normal = (x - x.mean()) / np.sqrt(((x - x.mean()) ** 2).mean() + 1e-5)
-    return normal * w[f"{name}.weight"] + w[f"{name}.bias"]
+    return normal * w[f"{name}_weight"] + w[f"{name}_bias"]
 
 
 def feedforward(x, w):
-    hidden = np.maximum(w["feedforward.0.weight"] @ x + w["feedforward.0.bias"], 0)
-    return w["feedforward.2.weight"] @ hidden + w["feedforward.2.bias"]
+    hidden = np.maximum(w["widen"] @ x + w["widen_bias"], 0)
+    return w["narrow"] @ hidden + w["narrow_bias"]
 
 
 def sinusoid(position):
@@ -50,50 +50,50 @@ def sinusoid(position):
     return np.array([np.sin(a) for a in angles] + [np.cos(a) for a in angles])
 
 
-def attention(past: list[NDArray], w, prefix, relative):
+def attention(past: list[NDArray], w, relative):
     """What the last entry of `past` reads of all entries, head by head."""
     values, u, v = [], np.zeros((K, E)), np.zeros((K, E))
     if relative:
-        u, v = w[f"{prefix}content_bias"][:, 0], w[f"{prefix}position_bias"][:, 0]
-    w_keys, w_values = np.split(w[f"{prefix}keys_values.weight"], 2)
+        u, v = w["content_bias"][:, 0], w["position_bias"][:, 0]
+    w_keys, w_values = np.split(w["keys_values"], 2)
     for head in range(K):
         rows = slice(head * E, (head + 1) * E)
-        q = w[f"{prefix}queries.weight"][rows] @ past[-1]
+        q = w["queries"][rows] @ past[-1]
         scores = []
         for age in range(len(past)):
             score = (q + u[head]) @ (w_keys[rows] @ past[-1 - age])
             if relative:
-                score += (q + v[head]) @ (w[f"{prefix}position_keys.weight"][rows] @ sinusoid(age))
+                score += (q + v[head]) @ (w["position_keys"][rows] @ sinusoid(age))
             scores.append(score / np.sqrt(E))
         weights = softmax(np.array(scores))
         values.append(sum(p * (w_values[rows] @ past[-1 - age]) for age, p in enumerate(weights)))
-    read = w[f"{prefix}output.weight"] @ np.concatenate(values)
-    return read if relative else read + w[f"{prefix}output.bias"]
+    read = w["output"] @ np.concatenate(values)
+    return read if relative else read + w["output_bias"]
 
 
 def transformer_layer(past, w):
-    x = past[-1] + attention([layer_norm(e, w, "attention_norm") for e in past], w, "", relative=False)
+    x = past[-1] + attention([layer_norm(e, w, "attention_norm") for e in past], w, relative=False)
     return x + feedforward(layer_norm(x, w, "feedforward_norm"), w)
 
 
 def transformer_xl_layer(past, w):
-    x = layer_norm(past[-1] + attention(past, w, "attention.", relative=True), w, "attention_norm")
+    x = layer_norm(past[-1] + attention(past, w, relative=True), w, "attention_norm")
     return layer_norm(x + feedforward(x, w), w, "feedforward_norm")
 
 
 def gate(x, y, w, name):
-    w_r, w_z, w_h = np.split(w[f"{name}.from_branch.weight"], 3)
-    u_r, u_z = np.split(w[f"{name}.from_stream.weight"], 2)
+    w_r, w_z, w_h = np.split(w[f"{name}_branch"], 3)
+    u_r, u_z = np.split(w[f"{name}_stream"], 2)
     r = sigmoid(w_r @ y + u_r @ x)
-    z = sigmoid(w_z @ y + u_z @ x - w[f"{name}.bias"])
-    h = np.tanh(w_h @ y + w[f"{name}.from_reset_stream.weight"] @ (r * x))
+    z = sigmoid(w_z @ y + u_z @ x - w[f"{name}_gate_bias"])
+    h = np.tanh(w_h @ y + w[f"{name}_reset"] @ (r * x))
     return (1 - z) * x + z * h
 
 
 def gtrxl_layer(past, w):
-    read = attention([layer_norm(e, w, "attention_norm") for e in past], w, "attention.", relative=True)
-    x = gate(past[-1], np.maximum(read, 0), w, "attention_gate")
-    return gate(x, np.maximum(feedforward(layer_norm(x, w, "feedforward_norm"), w), 0), w, "feedforward_gate")
+    read = attention([layer_norm(e, w, "attention_norm") for e in past], w, relative=True)
+    x = gate(past[-1], np.maximum(read, 0), w, "attention")
+    return gate(x, np.maximum(feedforward(layer_norm(x, w, "feedforward_norm"), w), 0), w, "feedforward")
 
 
 LAYERS = {"transformer": transformer_layer, "transformer_xl": transformer_xl_layer, "gtrxl": gtrxl_layer}
@@ -108,7 +108,7 @@ def test_equals_a_literal_transcription_of_the_equations(name):
     outputs, _ = memory(inputs, starts, memory.initial_state(1))
 
     weights = {key: value.numpy() for key, value in memory.state_dict().items()}
-    by_layer = [{k.removeprefix(f"layers.{n}."): v for k, v in weights.items()} for n in range(L)]
+    by_layer = [{k.removeprefix("layers."): v[n] for k, v in weights.items() if "layers." in k} for n in range(L)]
     past: list[list[NDArray]] = [[] for _ in range(L)]
     for t in range(T):
         if t == START:
@@ -120,7 +120,7 @@ def test_equals_a_literal_transcription_of_the_equations(name):
             past[n].append(x)
             x = LAYERS[name](past[n][-W - 1 :], by_layer[n])
         if name == "transformer":
-            x = layer_norm(x, weights, "last")
+            x = layer_norm(x, {"last_weight": weights["last.weight"], "last_bias": weights["last.bias"]}, "last")
         np.testing.assert_allclose(outputs[t, 0].detach().numpy(), x, atol=1e-10, rtol=0)
 
 
@@ -155,22 +155,20 @@ def test_the_traced_attention_of_the_first_layer_is_that_of_the_equations():
     inputs = torch.randn(2, 1, D, dtype=torch.float64)
     trace = memory.trace(inputs, torch.zeros(2, 1, dtype=torch.bool), memory.initial_state(1))
     w = {key: value.numpy() for key, value in memory.state_dict().items()}
-    layer = {key.removeprefix("layers.0."): value for key, value in w.items()}
+    layer = {key.removeprefix("layers."): value[0] for key, value in w.items() if "layers." in key}
     past = [w["embed.weight"] @ x[0].numpy() + w["embed.bias"] + sinusoid(t) for t, x in enumerate(inputs)]
     first, second = (layer_norm(x, layer, "attention_norm") for x in past)
-    q, k = layer["queries.weight"][:E] @ second, layer["keys_values.weight"][:E]
+    q, k = layer["queries"][:E] @ second, layer["keys_values"][:E]
     expected = softmax(np.array([q @ (k @ first), q @ (k @ second)]) / np.sqrt(E))
     np.testing.assert_allclose(trace["attention"][1, 0, 0, 0, -2:].detach().numpy(), expected, atol=1e-12)
 
 
 def test_a_gate_with_a_large_bias_is_the_identity_and_with_a_small_one_the_candidate():
     torch.manual_seed(0)
-    gate = Gate(H).double()
-    x, y = torch.randn(2, 3, H).double(), torch.randn(2, 3, H).double()
-    torch.nn.init.constant_(gate.bias, 50)
-    torch.testing.assert_close(gate(x, y), x)
-    torch.nn.init.constant_(gate.bias, -50)
-    assert (gate(x, y).abs() < 1).all(), "a candidate is a tanh"
+    x, y, *matrices = (torch.randn(rows, H).double() for rows in (3, 3, 3 * H, 2 * H, H))
+    torch.testing.assert_close(gtrxl_gate(x, y, *matrices, torch.full((H,), 50.0).double()), x)
+    candidate = gtrxl_gate(x, y, *matrices, torch.full((H,), -50.0).double())
+    assert (candidate.abs() < 1).all(), "a candidate is a tanh"
 
 
 def test_gtrxl_begins_nearly_as_the_identity():
