@@ -7,6 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 import numba
 import numpy as np
 from numba import types
+from numba.extending import intrinsic
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
 
@@ -32,8 +33,27 @@ def compiled(function: FunctionT) -> FunctionT:
     would differ by rounding, and a run that is taken up again would leave its way.
     """
     function = inspect.unwrap(function)  # from checks of shapes, which cannot be compiled
-    machine_code: FunctionT = _kept(lambda cache: numba.njit(function, cache=cache, **HOW))
+    machine_code: FunctionT = _kept(lambda cache: numba.njit(function, cache=cache, no_cfunc_wrapper=True, **HOW))
     return machine_code
+
+
+def compiled_apart(function: FunctionT) -> FunctionT:
+    """As `compiled`, for a function that begins with `stand_apart()`: others call it, and do not hold it themselves. It
+    must not compute sums of its own, for then the two copies might tell each other apart."""
+    how = HOW | {"forceinline": False, "no_cfunc_wrapper": True}
+    machine_code: FunctionT = _kept(lambda cache: numba.njit(inspect.unwrap(function), cache=cache, **how))
+    return machine_code
+
+
+def _stand_apart(_: Any) -> tuple[Any, Callable[..., Any]]:
+    def call(context: Any, builder: Any, _: Any, __: Any) -> Any:
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), call
+
+
+stand_apart: Any = intrinsic(_stand_apart)
 
 
 def compiled_for(function: Callable[..., None], *kinds: types.Type) -> Any:

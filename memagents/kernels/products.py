@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from memagents.kernels.borrowing import borrowed
-from memagents.kernels.compilation import Array, compiled
+from memagents.kernels.compilation import Array, compiled, compiled_apart, stand_apart
 from memagents.kernels.threads import all_threads, in_team, share, this_thread
 from memagents.kernels.tiles import REGISTER, ROWS, VECTORS, tile
 
@@ -50,9 +50,10 @@ def panels_for(b: Float[Array, "K N"]) -> int:
     return (b.shape[1] + width - 1) // width
 
 
-@compiled
+@compiled_apart
 def lay(b: Float[Array, "K N"], panels: Float[Array, "P K W"], start: int, stop: int) -> None:
     """Writes some of the panels."""
+    stand_apart()
     (depth, number), width = b.shape, panels.shape[2]
     for p in range(start, stop):
         first = p * width
@@ -66,9 +67,10 @@ def lay(b: Float[Array, "K N"], panels: Float[Array, "P K W"], start: int, stop:
                     panels[p, k, n] = b[k, first + n]
 
 
-@compiled
+@compiled_apart
 def multiply(out: Float[Array, "M N"], a: Float[Array, "M K"], panels: Float[Array, "P K W"], kept: int) -> None:
     """out = kept out + a b, in all columns of out; of what out held, all is kept (1) or nothing (0). K is not 0."""
+    stand_apart()
     out, a, panels, width = borrowed(out), borrowed(a), borrowed(panels), panels.shape[2]
     for p in range(len(panels)):
         columns = out[:, p * width : (p + 1) * width]
@@ -78,9 +80,10 @@ def multiply(out: Float[Array, "M N"], a: Float[Array, "M K"], panels: Float[Arr
             multiply_narrow(columns, a, panels[p], kept)
 
 
-@compiled
+@compiled_apart
 def multiply_once(out: Float[Array, "M N"], a: Float[Array, "M K"], b: Float[Array, "K N"], kept: int) -> None:
     """`multiply` by what is not put in order for it, as it is needed but once."""
+    stand_apart()
     out, a, b = borrowed(out), borrowed(a), borrowed(b)
     width, number = width_of(b), b.shape[1]
     for first in range(0, number, width):

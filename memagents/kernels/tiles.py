@@ -90,7 +90,7 @@ def function_named(name: str, module: ir.Module, pointer: ir.PointerType) -> tup
     if name in module.globals:
         return module.globals[name], False
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer] * 3 + [SIZE] * 6), name)
-    function.linkage = "internal"
+    function.linkage = "linkonce_odr"
     function.attributes.add("noinline")
     return function, True
 
