@@ -22,6 +22,9 @@ REORDERED = {"reassoc", "contract", "nsz"}
 HOW: Any = {"fastmath": REORDERED, "error_model": "numpy", "forceinline": True, "nogil": True}
 """All functions are compiled alike."""
 
+INSIDE: Any = HOW | {"no_cfunc_wrapper": True}
+"""And those that are not called by their address."""
+
 CompiledT = TypeVar("CompiledT")
 
 
@@ -33,14 +36,14 @@ def compiled(function: FunctionT) -> FunctionT:
     would differ by rounding, and a run that is taken up again would leave its way.
     """
     function = inspect.unwrap(function)  # from checks of shapes, which cannot be compiled
-    machine_code: FunctionT = _kept(lambda cache: numba.njit(function, cache=cache, no_cfunc_wrapper=True, **HOW))
+    machine_code: FunctionT = _kept(lambda cache: numba.njit(function, cache=cache, **INSIDE))
     return machine_code
 
 
 def compiled_apart(function: FunctionT) -> FunctionT:
     """As `compiled`, for a function that begins with `stand_apart()`: others call it, and do not hold it themselves. It
     must not compute sums of its own, for then the two copies might tell each other apart."""
-    how = HOW | {"forceinline": False, "no_cfunc_wrapper": True}
+    how = INSIDE | {"forceinline": False}
     machine_code: FunctionT = _kept(lambda cache: numba.njit(inspect.unwrap(function), cache=cache, **how))
     return machine_code
 

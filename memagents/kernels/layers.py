@@ -5,7 +5,7 @@ between the two products of a feed-forward network, R = W + 1 ages.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -26,8 +26,12 @@ KINDS: Final = {"plain": PLAIN, "relative": RELATIVE, "gated": GATED}
 """How branches are joined with the stream; see `transformer_weights.py`."""
 
 
+Perhaps: TypeAlias = Any
+"""A tensor, or None where layers have none."""
+
+
 class Weights(NamedTuple):
-    """A layer's parameters, or those of all layers, the layer on axis 0; None where layers have none.
+    """A layer's parameters, or those of all layers, the layer on axis 0.
 
     Vectors come first, then matrices, in the order of kernels. The first product of a feed-forward network widens, the
     second narrows. A gate has matrices for the branch, the stream and the reset stream. `position_keys` make keys of
@@ -36,14 +40,14 @@ class Weights(NamedTuple):
 
     attention_norm_weight: Float[Tensor, "*L H"]
     attention_norm_bias: Float[Tensor, "*L H"]
-    content_bias: Float[Tensor, "*L K 1 E"] | None
-    position_bias: Float[Tensor, "*L K 1 E"] | None
-    output_bias: Float[Tensor, "*L H"] | None
-    attention_gate_bias: Float[Tensor, "*L H"] | None
+    content_bias: Perhaps  # [*L, K, 1, E], as is the next
+    position_bias: Perhaps
+    output_bias: Perhaps  # [*L, H], as are all further vectors but the last
+    attention_gate_bias: Perhaps
     feedforward_norm_weight: Float[Tensor, "*L H"]
     feedforward_norm_bias: Float[Tensor, "*L H"]
     narrow_bias: Float[Tensor, "*L H"]
-    feedforward_gate_bias: Float[Tensor, "*L H"] | None
+    feedforward_gate_bias: Perhaps
     widen_bias: Float[Tensor, "*L F"]
 
     queries: Float[Tensor, "*L H H"]
@@ -51,14 +55,14 @@ class Weights(NamedTuple):
     output: Float[Tensor, "*L H H"]
     widen: Float[Tensor, "*L F H"]
     narrow: Float[Tensor, "*L H F"]
-    attention_branch: Float[Tensor, "*L 3H H"] | None
-    attention_stream: Float[Tensor, "*L 2H H"] | None
-    attention_reset: Float[Tensor, "*L H H"] | None
-    feedforward_branch: Float[Tensor, "*L 3H H"] | None
-    feedforward_stream: Float[Tensor, "*L 2H H"] | None
-    feedforward_reset: Float[Tensor, "*L H H"] | None
+    attention_branch: Perhaps  # [*L, 3H, H]
+    attention_stream: Perhaps  # [*L, 2H, H]
+    attention_reset: Perhaps  # [*L, H, H]
+    feedforward_branch: Perhaps
+    feedforward_stream: Perhaps
+    feedforward_reset: Perhaps
 
-    position_keys: Float[Tensor, "*L H H"] | None
+    position_keys: Perhaps  # [*L, H, H]
 
 
 class Told(NamedTuple):
@@ -124,7 +128,7 @@ def advance_layers(kind: int, num_heads: int, told: Told, weights: Weights) -> t
     widths = size, num_heads * (window + 1), size, size, gate, size, size, inner, size, gate
     known, keys_values = (blank(out, layers, rows * (window + steps), width) for width in (size, 2 * size))
     of_steps = (blank(out, layers, number, width) for width in widths)
-    trail = Trail(of_entries, known, keys_values, *of_steps, of_out)
+    trail = Trail(of_entries, known, keys_values, *of_steps, of_out)  # type: ignore[call-arg]
     in_team(advance, (kind, num_heads, given_of(told, weights), trail), operations(number, weights))
     return out, entries, trail
 
@@ -165,20 +169,32 @@ def room_for(weights: Weights) -> int:
     return sum(rows * columns for rows, columns in shapes)
 
 
-def gradients_of(parts: Sequence[int], layers: int, copies: int, like: Tensor) -> tuple[Tensor, Int[Array, "G L P"]]:
-    """Room for the gradients of weights of which a layer has so many numbers, zero at first, `[G, N]`: one weight after
-    the other, of all layers each, in so many copies; and where they begin."""
-    ends = layers * np.cumsum(parts)
-    numbers = like.new_zeros(copies, int(ends[-1]))
-    begins = ends - layers * np.array(parts) + np.arange(layers)[:, None] * np.array(parts)
-    places = begins + ends[-1] * np.arange(copies)[:, None, None]
-    return numbers, numbers.data_ptr() + numbers.itemsize * places
+class Part:
+    """Some of the weights, whose gradients lie in one line: all layers' of the first, then all layers' of the next.
 
+    Args:
+        weights: of all layers. Where there is None, the gradient of a vector lies there all the same, of a matrix none.
+        layers: how many.
+        size: numbers of such a vector; 0 for matrices.
+    """
 
-def parted(line: Float[Tensor, " N"], parts: Sequence[int], weights: Sequence[Tensor | None]) -> list[Tensor | None]:
-    """A part of the line for each weight that there is, of its shape."""
-    cut = zip(line.split(parts), weights, strict=True)
-    return [None if each is None else part.view(each.shape) for part, each in cut]
+    def __init__(self, weights: Sequence[Tensor | None], layers: int, size: int) -> None:
+        self.weights, self.layers = weights, layers
+        self.sizes = [size if each is None else each[0].numel() for each in weights]
+        self.size = layers * sum(self.sizes)
+
+    def places(self, lines: Float[Tensor, "G N"]) -> Int[Array, "G L P"]:
+        """Where gradients begin, in each of several lines."""
+        sizes = np.array(self.sizes)
+        begins = self.layers * (np.cumsum(sizes) - sizes) + np.arange(self.layers)[:, None] * sizes
+        places: Array = begins + self.size * np.arange(len(lines))[:, None, None]
+        return lines.data_ptr() + lines.itemsize * places
+
+    def cut(self, line: Float[Tensor, " N"]) -> list[Tensor | None]:
+        """The gradient of each weight."""
+        parts = torch.split(line, [self.layers * size for size in self.sizes])
+        pairs = zip(parts, self.weights, strict=True)
+        return [None if each is None else part.view(each.shape) for part, each in pairs]
 
 
 class _Layers(torch.autograd.Function):
@@ -205,31 +221,30 @@ class _Layers(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_out: Tensor | None, d_entries: Tensor | None) -> tuple[Tensor | None, ...]:
-        told, weights = Told(*ctx.saved_tensors[:4]), Weights(*ctx.saved_tensors[4:])
-        trail, threads, (layers, window, size) = ctx.trail, torch.get_num_threads(), told.held.shape[1:]
-        vectors, matrices = weights[:NUM_VECTORS], weights[NUM_VECTORS:-1]
-        number, like, inner = len(trail.out), told.inputs, weights.widen_bias.shape[1]
+        told, weights, trail = Told(*ctx.saved_tensors[:4]), Weights(*ctx.saved_tensors[4:]), ctx.trail
+        like, (layers, window, size) = told.inputs, told.held.shape[1:]
+        vectors, matrices = Part(weights[:NUM_VECTORS], layers, size), Part(weights[NUM_VECTORS:-1], layers, 0)
+        # Threads add up gradients of vectors, and of keys of ages, each for itself; those of matrices they share out.
+        threads = torch.get_num_threads()
+        d_vectors, d_positions = (
+            like.new_zeros(threads, vectors.size),
+            like.new_zeros(threads, layers, *told.ages.shape),
+        )
+        d_matrices = like.new_empty(matrices.size)
         d_entries = like.new_zeros(trail.entries.shape) if d_entries is None else d_entries.clone()
         d_out = torch.zeros_like(like) if d_out is None else d_out
-        vector_sizes = [*[size] * (NUM_VECTORS - 1), inner]
-        matrix_sizes = [0 if each is None else each[0].numel() for each in matrices]
-        d_vectors, at_vectors = gradients_of(vector_sizes, layers, threads, like)
-        d_matrices, at_matrices = gradients_of(matrix_sizes, layers, 1, like)
-        d_positions = like.new_zeros(threads, layers, *told.ages.shape)
-        gate, scores = (each.shape[2] for each in (trail.attention_gate, trail.weights))
+        gate, scores, inner = (each.shape[2] for each in (trail.attention_gate, trail.weights, trail.inner))
         widths = size, scores, size, size, 3 * gate // 4, inner, size, 3 * gate // 4
-        of_steps = (blank(like, number, width) for width in widths)
-        d_keys_values = blank(like, trail.known.shape[1], 2 * size)
-        given_back = *arrays((d_out.reshape(number, size), d_entries)), at_vectors, at_matrices[0], d_positions.numpy()
-        d = Gradients(*given_back, d_keys_values, *of_steps)
-        known = ctx.kind, ctx.num_heads, given_of(told, weights), trail, d
-        in_team(retreat, known, 2 * operations(number, weights))
-        d_told = d_entries[:, 0, window:], d_entries[:, :, :window], None, None
-        return (
-            None,
-            None,
-            *d_told,
-            *parted(d_vectors.sum(0), [layers * each for each in vector_sizes], vectors),
-            *parted(d_matrices[0], [layers * each for each in matrix_sizes], matrices),
-            None if weights.position_keys is None else d_positions.sum(0).mT @ told.ages,
+        d = Gradients(
+            *arrays((d_out.reshape(-1, size), d_entries)),
+            vectors.places(d_vectors),
+            matrices.places(d_matrices[None])[0],
+            d_positions.numpy(),
+            blank(like, trail.known.shape[1], 2 * size),
+            *(blank(like, len(trail.out), width) for width in widths),  # type: ignore[call-arg]
         )
+        known = ctx.kind, ctx.num_heads, given_of(told, weights), trail, d
+        in_team(retreat, known, 2 * operations(len(trail.out), weights))
+        d_told = d_entries[:, 0, window:], d_entries[:, :, :window], None, None
+        d_position_keys = None if weights.position_keys is None else d_positions.sum(0).mT @ told.ages
+        return None, None, *d_told, *vectors.cut(d_vectors.sum(0)), *matrices.cut(d_matrices), d_position_keys

@@ -47,7 +47,8 @@ def in_panels(b: Float[Array, "K N"]) -> Float[Array, "P K W"]:
 def panels_for(b: Float[Array, "K N"]) -> int:
     """How many there are."""
     width = width_of(b)
-    return (b.shape[1] + width - 1) // width
+    number: int = (b.shape[1] + width - 1) // width
+    return number
 
 
 @compiled_apart

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from memagents.kernels.attention import attend_backward, read_backward
 from memagents.kernels.borrowing import borrowed
 from memagents.kernels.compilation import Array, compiled
-from memagents.kernels.gates import gate_backward
+from memagents.kernels.gates import Gate, gate_backward
 from memagents.kernels.norms import normalise_backward
 from memagents.kernels.parts import add, put
 from memagents.kernels.products import multiply, multiply_once
@@ -288,9 +288,7 @@ def weigh_steps(kind: int, heads: int, layer: int, trail: Trail, d: Gradients, d
 
 
 @compiled
-def weigh_gate(
-    d_told: Float[Array, "N 3H"], y: Float[Array, "N H"], kept: Float[Array, "N 4H"], d_gate: Matrices
-) -> None:
+def weigh_gate(d_told: Float[Array, "N 3H"], y: Float[Array, "N H"], kept: Float[Array, "N 4H"], d_gate: Gate) -> None:
     """The gradients of a gate's matrices for the branch and the reset stream."""
     size = y.shape[1]
     over_rows(d_gate.branch, d_told, y, 0)

@@ -181,15 +181,15 @@ class Transformer(Memory[TransformerState]):
         """What the heads read, side by side."""
         queries = linear_map(known[:, -readable.shape[1] :], w.queries)
         keys, values = linear_map(known, w.keys_values).chunk(2, -1)
-        heads = (split_heads(each, self.num_heads) for each in (queries, keys, values))
-        return merge_heads(attend(*heads, readable))
+        q, k, v = (split_heads(each, self.num_heads) for each in (queries, keys, values))
+        return merge_heads(attend(q, k, v, readable))
 
     def _read_of_step(
         self, w: Weights, known: Float[Tensor, "B C H"], readable: Bool[Tensor, "B C"]
     ) -> Float[Tensor, "B H"]:
         """`_read` for the last entry alone."""
         to_keys, to_values = w.keys_values.chunk(2)
-        queries = F.linear(known[:, -1], w.queries).unflatten(1, (self.num_heads, -1))
+        queries = torch.unflatten(F.linear(known[:, -1], w.queries), 1, (self.num_heads, -1))
         scores = content_scores_of_step(queries * queries.shape[-1] ** -0.5, known, to_keys)
         return read_values_of_step(attention_weights(scores, readable[:, None]), known, to_values)
 

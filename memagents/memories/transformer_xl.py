@@ -86,7 +86,9 @@ class TransformerXL(Transformer):
         self, w: Weights, known: Float[Tensor, "B C H"], readable: Bool[Tensor, "B C"]
     ) -> Float[Tensor, "B H"]:
         to_keys, to_values = w.keys_values.chunk(2)
-        by_content, by_position = asking(w, linear(known[:, -1], w.queries).unflatten(1, (self.num_heads, 1, -1)))
+        by_content, by_position = asking(
+            w, torch.unflatten(linear(known[:, -1], w.queries), 1, (self.num_heads, 1, -1))
+        )
         scores = content_scores_of_step(by_content.squeeze(2), known, to_keys)
         position = by_position.squeeze(2).transpose(0, 1) @ self._age_keys(w, known, 1).mT
         weights = attention_weights(scores + position.transpose(0, 1), readable[:, None])
@@ -108,7 +110,6 @@ class TransformerXL(Transformer):
 
     def _age_keys(self, w: Weights, known: Float[Tensor, "B C H"], length: int) -> Float[Tensor, "K R E"]:
         """W_kR R of each age that a step can reach, the oldest first."""
-        assert w.position_keys is not None
         ages = encoded_ages(known.shape[1] - length, known.shape[2], known.dtype, known.device)
         return split_heads(linear(ages, w.position_keys)[None], self.num_heads)[0]
 

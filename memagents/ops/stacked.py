@@ -38,4 +38,5 @@ class Stacked(nn.Module):
 
 def scaled(layers: int, outputs: int, inputs: int) -> Float[Tensor, "L O I"]:
     """Matrices whose products have the variance of what is multiplied; see `initialisation.linear`."""
-    return torch.randn(layers, outputs, inputs) * inputs**-0.5
+    out: Tensor = torch.randn(layers, outputs, inputs) * inputs**-0.5
+    return out

@@ -171,12 +171,26 @@ def test_a_gate_with_a_large_bias_is_the_identity_and_with_a_small_one_the_candi
     assert (candidate.abs() < 1).all(), "a candidate is a tanh"
 
 
-def test_gtrxl_begins_nearly_as_the_identity():
-    torch.manual_seed(0)
-    memory = make_memory("gtrxl", input_size=D, gate_bias=8.0).double()
-    inputs = torch.randn(5, 2, D, dtype=torch.float64)
-    outputs, _ = memory(inputs, torch.zeros(5, 2, dtype=torch.bool), memory.initial_state(2))
-    torch.testing.assert_close(outputs, memory.embed(inputs), atol=0.05, rtol=0)
+def test_gtrxl_begins_nearly_as_the_identity_if_its_gates_have_a_large_bias():
+    changes = []
+    for gate_bias in (0.0, 8.0):
+        torch.manual_seed(0)
+        memory = make_memory("gtrxl", input_size=D, gate_bias=gate_bias).double()
+        inputs = torch.randn(50, 2, D, dtype=torch.float64)
+        outputs, _ = memory(inputs, torch.zeros(50, 2, dtype=torch.bool), memory.initial_state(2))
+        changes.append((outputs - memory.embed(inputs)).abs().mean())
+    assert changes[0] > 0.5
+    assert changes[1] < 0.02
+
+
+@transformers
+def test_a_feed_forward_network_is_four_times_as_wide_in_between_or_as_one_wishes(name):
+    assert make_memory(name, input_size=D, hidden_size=H).layers.widen.shape[1] == 4 * H
+    memory = make_memory(name, input_size=D, hidden_size=H, feedforward_size=5)
+    assert memory.layers.widen.shape[1:] == (5, H)
+    assert memory.layers.narrow.shape[1:] == (H, 5)
+    with pytest.raises(ValueError, match="feedforward_size must be an integer of at least 1, got 0"):
+        make_memory(name, input_size=D, feedforward_size=0)
 
 
 @transformers
