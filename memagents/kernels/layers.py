@@ -123,12 +123,17 @@ def advance_layers(kind: int, num_heads: int, told: Told, weights: Weights) -> t
     """All steps: outputs and entries, and what their gradient is made of."""
     (rows, steps, size), (layers, window) = told.inputs.shape, told.held.shape[1:3]
     entries, out = entries_of(told), torch.empty_like(told.inputs)
-    number, gate, inner = rows * steps, 4 * size * (kind == GATED), weights.widen_bias.shape[1]
+    number, gate, inner = rows * steps, 3 * size * (kind == GATED), weights.widen_bias.shape[1]
     of_entries, of_out = arrays((entries, out.view(number, size)))
-    widths = size, num_heads * (window + 1), size, size, gate, size, size, inner, size, gate
-    known, keys_values = (blank(out, layers, rows * (window + steps), width) for width in (size, 2 * size))
-    of_steps = (blank(out, layers, number, width) for width in widths)
-    trail = Trail(of_entries, known, keys_values, *of_steps, of_out)  # type: ignore[call-arg]
+    kept = size, num_heads * (window + 1), size, size, gate, inner, size, gate
+    trail = Trail(
+        of_entries,
+        blank(out, layers, rows * (window + steps), 2 * size),
+        *(blank(out, layers, number, width) for width in kept),
+        blank(out, rows * (window + steps), size),
+        *(blank(out, number, width) for width in (gate // 3, size, size, gate // 3)),
+        of_out,  # type: ignore[call-arg]
+    )
     in_team(advance, (kind, num_heads, given_of(told, weights), trail), operations(number, weights))
     return out, entries, trail
 
@@ -234,13 +239,13 @@ class _Layers(torch.autograd.Function):
         d_entries = like.new_zeros(trail.entries.shape) if d_entries is None else d_entries.clone()
         d_out = torch.zeros_like(like) if d_out is None else d_out
         gate, scores, inner = (each.shape[2] for each in (trail.attention_gate, trail.weights, trail.inner))
-        widths = size, scores, size, size, 3 * gate // 4, inner, size, 3 * gate // 4
+        widths = size, scores, size, size, gate, inner, size, gate
         d = Gradients(
             *arrays((d_out.reshape(-1, size), d_entries)),
             vectors.places(d_vectors),
             matrices.places(d_matrices[None])[0],
             d_positions.numpy(),
-            blank(like, trail.known.shape[1], 2 * size),
+            blank(like, len(trail.known), 2 * size),
             *(blank(like, len(trail.out), width) for width in widths),  # type: ignore[call-arg]
         )
         known = ctx.kind, ctx.num_heads, given_of(told, weights), trail, d

@@ -41,26 +41,29 @@ FEW: Final = 4 * ROWS
 
 
 class Trail(NamedTuple):
-    """What is kept of every layer.
+    """What is kept of every layer, and, without an axis for that, what is made anew on the way back.
 
     `entries` are what it is told, `known` what it makes keys and values of, `read` what its heads read. `attended` and
     `fed` are its branches as they are joined with the stream (where sums are normalised, the sums), `middle` is the
     stream between the two, `asked` what the feed-forward network is told and `inner` what is between its products.
+    Numbers that are kept have to be fetched from afar, and several of them take longer than to compute one again.
     """
 
     entries: Float[Array, "B L C H"]
-    known: Float[Array, "L M H"]
     keys_values: Float[Array, "L M 2H"]
     queries: Float[Array, "L N H"]
     weights: Float[Array, "L N KR"]
     read: Float[Array, "L N H"]
     attended: Float[Array, "L N H"]
-    attention_gate: Float[Array, "L N 4H"]
-    middle: Float[Array, "L N H"]
-    asked: Float[Array, "L N H"]
+    attention_gate: Float[Array, "L N 3H"]
     inner: Float[Array, "L N F"]
     fed: Float[Array, "L N H"]
-    feedforward_gate: Float[Array, "L N 4H"]
+    feedforward_gate: Float[Array, "L N 3H"]
+    known: Float[Array, "M H"]
+    attention_reset: Float[Array, "N H"]
+    middle: Float[Array, "N H"]
+    asked: Float[Array, "N H"]
+    feedforward_reset: Float[Array, "N H"]
     out: Float[Array, "N H"]
 
 
@@ -68,12 +71,12 @@ class Trail(NamedTuple):
 def advance(kind: int, heads: int, given: Given, trail: Trail, _: None) -> None:
     """All layers. Of the first all entries are given, of the others those from before the steps."""
     given, trail = borrowed(given), borrowed(trail)
-    size, inner = trail.known.shape[2], trail.inner.shape[2]
-    for layer in range(len(trail.known)):
+    layers, size, inner = len(trail.inner), trail.out.shape[1], trail.inner.shape[2]
+    for layer in range(layers):
         matrices = turned(weights_of(kind, layer, given, size, inner)[1])
         lay_all(matrices, panels_of(matrices, given.room[layer]))
     wait(all_threads())
-    for layer in range(len(trail.known)):
+    for layer in range(layers):
         vectors, matrices = weights_of(kind, layer, given, size, inner)
         panels = panels_of(turned(matrices), given.room[layer])
         know(kind, layer, vectors, panels, trail)
@@ -85,7 +88,7 @@ def advance(kind: int, heads: int, given: Given, trail: Trail, _: None) -> None:
 @compiled
 def know(kind: int, layer: int, vectors: Vectors, panels: Matrices, trail: Trail) -> None:
     """Keys and values of all entries."""
-    entries, known, keys_values = trail.entries, trail.known[layer], trail.keys_values[layer]
+    entries, known, keys_values = trail.entries, trail.known, trail.keys_values[layer]
     first, stop = share(len(known), this_thread(), all_threads())
     length = entries.shape[2]
     for top in range(first, stop, FEW):
@@ -104,8 +107,8 @@ def take_steps(
     kind: int, heads: int, layer: int, vectors: Vectors, panels: Matrices, given: Given, trail: Trail
 ) -> None:
     """All that comes after keys and values."""
-    entries, (layers, _, size), positions = trail.entries, trail.known.shape, keys_of_ages(layer, given)
-    length, window = entries.shape[2], trail.weights.shape[2] // heads - 1
+    entries, (_, layers, length, size), positions = trail.entries, trail.entries.shape, keys_of_ages(layer, given)
+    window = trail.weights.shape[2] // heads - 1
     steps = length - window
     stream, asking = np.empty((FEW, size), entries.dtype), np.empty((FEW, size), entries.dtype)
     first, stop = share(len(trail.out), this_thread(), all_threads())
@@ -115,7 +118,7 @@ def take_steps(
         for i in range(len(x)):
             row, step = (top + i) // steps, (top + i) % steps
             put(entries[row, layer, window + step], x[i])
-            put(trail.known[layer, row * length + window + step], asking[i])
+            put(trail.known[row * length + window + step], asking[i])
         multiply(trail.queries[layer, rows], after, panels.queries, 0)
         read_all(heads, layer, rows, positions, vectors, given, trail)
         join_attended(kind, layer, rows, x, vectors, panels, trail)
@@ -155,12 +158,12 @@ def join_attended(
     kind: int, layer: int, rows: slice, x: Float[Array, "Q H"], vectors: Vectors, panels: Matrices, trail: Trail
 ) -> None:
     """From what was read to the stream between the branches, and to what the feed-forward network is told of it."""
-    attended, middle, asked = trail.attended[layer, rows], trail.middle[layer, rows], trail.asked[layer, rows]
+    attended, middle, asked = trail.attended[layer, rows], trail.middle[rows], trail.asked[rows]
     multiply(attended, trail.read[layer, rows], panels.output, 0)
     if kind == GATED:
         rectify(attended)
-        kept = trail.attention_gate[layer, rows]
-        gate(x, attended, panels.attention_gate, vectors.attention_gate_bias, kept, middle)
+        kept, reset = trail.attention_gate[layer, rows], trail.attention_reset[rows]
+        gate(x, attended, panels.attention_gate, vectors.attention_gate_bias, kept, reset, middle)
     for i in range(len(x)):
         if kind != GATED:
             add(vectors.output_bias, attended[i])
@@ -179,17 +182,17 @@ def join_fed(
     kind: int, layer: int, rows: slice, after: Float[Array, "Q H"], vectors: Vectors, panels: Matrices, trail: Trail
 ) -> None:
     """From the stream between the branches to what comes after the layer."""
-    middle, inner, fed = trail.middle[layer, rows], trail.inner[layer, rows], trail.fed[layer, rows]
+    middle, inner, fed = trail.middle[rows], trail.inner[layer, rows], trail.fed[layer, rows]
     for i in range(len(middle)):
         put(vectors.widen_bias, inner[i])
         put(vectors.narrow_bias, fed[i])
-    multiply(inner, trail.asked[layer, rows], panels.widen, 1)
+    multiply(inner, trail.asked[rows], panels.widen, 1)
     rectify(inner)
     multiply(fed, inner, panels.narrow, 1)
     if kind == GATED:
         rectify(fed)
-        kept = trail.feedforward_gate[layer, rows]
-        gate(middle, fed, panels.feedforward_gate, vectors.feedforward_gate_bias, kept, after)
+        kept, reset = trail.feedforward_gate[layer, rows], trail.feedforward_reset[rows]
+        gate(middle, fed, panels.feedforward_gate, vectors.feedforward_gate_bias, kept, reset, after)
     else:
         for i in range(len(middle)):
             add(middle[i], fed[i])

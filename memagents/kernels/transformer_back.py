@@ -14,8 +14,8 @@ from jaxtyping import Float, Int
 from memagents.kernels.attention import attend_backward, read_backward
 from memagents.kernels.borrowing import borrowed
 from memagents.kernels.compilation import Array, compiled
-from memagents.kernels.gates import Gate, gate_backward
-from memagents.kernels.norms import normalise_backward
+from memagents.kernels.gates import gate_backward, let_in, reset_stream
+from memagents.kernels.norms import normalise, normalise_backward
 from memagents.kernels.parts import add, put
 from memagents.kernels.products import multiply, multiply_once
 from memagents.kernels.threads import all_threads, share, this_thread, wait
@@ -64,12 +64,12 @@ class Gradients(NamedTuple):
 def retreat(kind: int, heads: int, given: Given, trail: Trail, d: Gradients, _: None) -> None:
     """The gradient of `advance`."""
     given, trail, d = borrowed(given), borrowed(trail), borrowed(d)
-    size, inner, thread = trail.known.shape[2], trail.inner.shape[2], this_thread()
-    for layer in range(len(trail.known)):
+    layers, size, inner, thread = len(trail.inner), trail.out.shape[1], trail.inner.shape[2], this_thread()
+    for layer in range(layers):
         matrices = weights_of(kind, layer, given, size, inner)[1]
         lay_all(matrices, panels_of(matrices, given.room[layer]))
     wait(all_threads())
-    for layer in range(len(trail.known) - 1, -1, -1):
+    for layer in range(layers - 1, -1, -1):
         vectors, matrices = weights_of(kind, layer, given, size, inner)
         panels = panels_of(matrices, given.room[layer])
         d_vectors = vectors_of(d.vectors[thread, layer], size, inner, trail.out)
@@ -77,9 +77,9 @@ def retreat(kind: int, heads: int, given: Given, trail: Trail, d: Gradients, _: 
         take_steps_backward(kind, heads, layer, vectors, panels, given, trail, d, d_vectors)
         wait(all_threads())
         know_backward(kind, heads, layer, vectors, panels, trail, d, d_vectors)
-        weigh_steps(kind, heads, layer, trail, d, d_matrices)
+        weigh(kind, layer, trail, d, d_matrices)
         wait(all_threads())
-        over_rows(d_matrices.keys_values, d.keys_values, trail.known[layer], 0)
+        weigh_known(trail, d, d_matrices)
         wait(all_threads())
 
 
@@ -96,9 +96,9 @@ def take_steps_backward(
     d_vectors: Vectors,
 ) -> None:
     """From what comes after a layer to its stream, to queries and scores, and to what was read."""
-    entries, (layers, _, size), positions = trail.entries, trail.known.shape, keys_of_ages(layer, given)
+    entries, (_, layers, length, size), positions = trail.entries, trail.entries.shape, keys_of_ages(layer, given)
     window = trail.weights.shape[2] // heads - 1
-    steps = entries.shape[2] - window
+    steps = length - window
     stream, after = np.empty((FEW, size), entries.dtype), np.empty((FEW, size), entries.dtype)
     middle, before = np.empty((FEW, size), entries.dtype), np.empty((FEW, size), entries.dtype)
     first, stop = share(len(trail.out), this_thread(), all_threads())
@@ -109,11 +109,31 @@ def take_steps_backward(
             row, step = (top + i) // steps, window + (top + i) % steps
             put(entries[row, layer, step], x[i])
             put(d.out[top + i] if layer + 1 == layers else d.entries[row, layer + 1, step], d_after[i])
+        join_attended_again(kind, layer, rows, x, vectors, trail)
         join_fed_backward(kind, layer, rows, d_after, d_middle, vectors, panels, trail, d, d_vectors)
         join_attended_backward(kind, layer, rows, x, d_after, d_middle, d_x, vectors, panels, trail, d, d_vectors)
         for i in range(number):
             add(d_x[i], d.entries[(top + i) // steps, layer, window + (top + i) % steps])
         read_all_backward(heads, layer, rows, positions, vectors, trail, d, d_vectors)
+
+
+@compiled
+def join_attended_again(
+    kind: int, layer: int, rows: slice, x: Float[Array, "Q H"], vectors: Vectors, trail: Trail
+) -> None:
+    """The stream between the branches, and what the feed-forward network was told of it."""
+    attended, middle, asked = trail.attended[layer, rows], trail.middle[rows], trail.asked[rows]
+    if kind == GATED:
+        kept = trail.attention_gate[layer, rows]
+        reset_stream(x, kept, trail.attention_reset[rows])
+        let_in(x, kept, middle)
+    for i in range(len(x)):
+        if kind == PLAIN:
+            put(attended[i], middle[i])
+        if kind == RELATIVE:
+            normalise(attended[i], vectors.attention_norm_weight, vectors.attention_norm_bias, asked[i])
+        else:
+            normalise(middle[i], vectors.feedforward_norm_weight, vectors.feedforward_norm_bias, asked[i])
 
 
 @compiled
@@ -132,14 +152,10 @@ def join_fed_backward(
     """Writes over the gradient of what comes after a layer that of what its feed-forward network was told."""
     fed, d_fed, d_inner = trail.fed[layer, rows], d.fed[rows], d.inner[rows]
     if kind == GATED:
-        kept, d_told, d_bias = (
-            trail.feedforward_gate[layer, rows],
-            d.feedforward_gate[rows],
-            d_vectors.feedforward_gate_bias,
-        )
-        gate_backward(
-            trail.middle[layer, rows], panels.feedforward_gate, kept, d_after, d_middle, d_fed, d_told, d_bias
-        )
+        x, kept, d_told = trail.middle[rows], trail.feedforward_gate[layer, rows], d.feedforward_gate[rows]
+        d_bias = d_vectors.feedforward_gate_bias
+        reset_stream(x, kept, trail.feedforward_reset[rows])
+        gate_backward(x, panels.feedforward_gate, kept, d_after, d_middle, d_fed, d_told, d_bias)
         rectify_backward(fed, d_fed)
     else:
         d_weight, d_bias = d_vectors.feedforward_norm_weight, d_vectors.feedforward_norm_bias
@@ -174,7 +190,7 @@ def join_attended_backward(
     d_vectors: Vectors,
 ) -> None:
     """From what the feed-forward network was told, and the stream beside it, to what was read and the stream before."""
-    attended, middle, d_attended = trail.attended[layer, rows], trail.middle[layer, rows], d.attended[rows]
+    attended, middle, d_attended = trail.attended[layer, rows], trail.middle[rows], d.attended[rows]
     for i in range(len(x)):
         if kind == RELATIVE:
             d_weight, d_bias = d_vectors.attention_norm_weight, d_vectors.attention_norm_bias
@@ -260,39 +276,43 @@ def know_backward(
         for i in range(bottom - top):
             x, d_x = entries[row, layer, entry + i], d.entries[row, layer, entry + i]
             if kind == RELATIVE:
+                put(x, trail.known[top + i])
                 add(d_known[i], d_x)
             else:
+                normalise(x, vectors.attention_norm_weight, vectors.attention_norm_bias, trail.known[top + i])
                 d_weight, d_bias = d_vectors.attention_norm_weight, d_vectors.attention_norm_bias
                 normalise_backward(x, vectors.attention_norm_weight, d_known[i], d_x, d_weight, d_bias)
         top = bottom
 
 
 @compiled
-def weigh_steps(kind: int, heads: int, layer: int, trail: Trail, d: Gradients, d_matrices: Matrices) -> None:
-    """The gradients of a layer's matrices, but for keys and values."""
-    window, (_, _, length, size) = trail.weights.shape[2] // heads - 1, trail.entries.shape
-    steps, known, gated = length - window, trail.known[layer], kind == GATED
-    d_stream, attended = d_matrices.attention_gate.stream, d.attention_gate
+def weigh(kind: int, layer: int, trail: Trail, d: Gradients, d_matrices: Matrices) -> None:
+    """The gradients of matrices that come after attention."""
     over_rows(d_matrices.output, d.attended, trail.read[layer], 0)
-    over_rows(d_matrices.widen, d.inner, trail.asked[layer], 0)
+    over_rows(d_matrices.widen, d.inner, trail.asked, 0)
     over_rows(d_matrices.narrow, d.fed, trail.inner[layer], 0)
-    for row in range(len(trail.entries)):
-        of_row, own = slice(row * steps, (row + 1) * steps), slice(row * length + window, (row + 1) * length)
-        over_rows(d_matrices.queries, d.queries[of_row], known[own], min(row, 1))
-        if gated:
-            over_rows(d_stream, attended[of_row, : 2 * size], trail.entries[row, layer, window:], min(row, 1))
-    if gated:
-        weigh_gate(attended, trail.attended[layer], trail.attention_gate[layer], d_matrices.attention_gate)
-        weigh_gate(d.feedforward_gate, trail.fed[layer], trail.feedforward_gate[layer], d_matrices.feedforward_gate)
-        over_rows(d_matrices.feedforward_gate.stream, d.feedforward_gate[:, : 2 * size], trail.middle[layer], 0)
+    if kind == GATED:
+        size, steps = trail.out.shape[1], len(trail.out) // len(trail.entries)
+        d_told, d_gate = d.attention_gate, d_matrices.attention_gate
+        over_rows(d_gate.branch, d_told, trail.attended[layer], 0)
+        over_rows(d_gate.reset, d_told[:, 2 * size :], trail.attention_reset, 0)
+        for row in range(len(trail.entries)):
+            stream = trail.entries[row, layer, -steps:]
+            over_rows(d_gate.stream, d_told[row * steps : (row + 1) * steps, : 2 * size], stream, min(row, 1))
+        d_told, d_gate = d.feedforward_gate, d_matrices.feedforward_gate
+        over_rows(d_gate.branch, d_told, trail.fed[layer], 0)
+        over_rows(d_gate.reset, d_told[:, 2 * size :], trail.feedforward_reset, 0)
+        over_rows(d_gate.stream, d_told[:, : 2 * size], trail.middle, 0)
 
 
 @compiled
-def weigh_gate(d_told: Float[Array, "N 3H"], y: Float[Array, "N H"], kept: Float[Array, "N 4H"], d_gate: Gate) -> None:
-    """The gradients of a gate's matrices for the branch and the reset stream."""
-    size = y.shape[1]
-    over_rows(d_gate.branch, d_told, y, 0)
-    over_rows(d_gate.reset, d_told[:, 2 * size :], kept[:, 3 * size :], 0)
+def weigh_known(trail: Trail, d: Gradients, d_matrices: Matrices) -> None:
+    """The gradients of matrices that make queries, keys and values."""
+    length, steps = trail.entries.shape[2], len(trail.out) // len(trail.entries)
+    over_rows(d_matrices.keys_values, d.keys_values, trail.known, 0)
+    for row in range(len(trail.entries)):
+        own = trail.known[(row + 1) * length - steps : (row + 1) * length]
+        over_rows(d_matrices.queries, d.queries[row * steps : (row + 1) * steps], own, min(row, 1))
 
 
 @compiled

@@ -16,7 +16,7 @@ from memagents.kernels.attention import ask
 from memagents.kernels.borrowing import borrowed
 from memagents.kernels.compilation import Array, compiled
 from memagents.kernels.dots import dots
-from memagents.kernels.gates import Gate, let_in, open_gate
+from memagents.kernels.gates import Gate, close_gate, let_in, open_gate, reset_stream
 from memagents.kernels.norms import normalise
 from memagents.kernels.parts import add, put, softmax
 from memagents.kernels.products import multiply_once
@@ -106,7 +106,7 @@ def join(kind: int, x: Float[Array, "N H"], read: Float[Array, "N H"], vectors: 
     """From a layer's stream to the next one's, which is written over it."""
     (number, size), inner = x.shape, len(matrices.widen)
     branch, asked = np.empty((number, size), x.dtype), np.empty((number, size), x.dtype)
-    between, kept = np.empty((number, inner), x.dtype), np.empty((number, 4 * size), x.dtype)
+    between, kept = np.empty((number, inner), x.dtype), np.empty((number, 3 * size), x.dtype)
     dots(branch, read, matrices.output, 0)
     if kind == GATED:
         pass_gate(x, branch, matrices.attention_gate, vectors.attention_gate_bias, kept)
@@ -137,13 +137,16 @@ def join(kind: int, x: Float[Array, "N H"], read: Float[Array, "N H"], vectors: 
 
 @compiled
 def pass_gate(
-    x: Float[Array, "N H"], y: Float[Array, "N H"], gate: Gate, bias: Float[Array, " H"], kept: Float[Array, "N 4H"]
+    x: Float[Array, "N H"], y: Float[Array, "N H"], gate: Gate, bias: Float[Array, " H"], kept: Float[Array, "N 3H"]
 ) -> None:
     """A gate lets in what is above zero of a branch; what comes out is written over the stream."""
     size = x.shape[1]
+    reset = np.empty_like(x)
     rectify(y)
-    dots(kept[:, : 3 * size], y, gate.branch, 0)
+    dots(kept, y, gate.branch, 0)
     dots(kept[:, : 2 * size], x, gate.stream, 1)
-    open_gate(x, bias, kept)
-    dots(kept[:, 2 * size : 3 * size], kept[:, 3 * size :], gate.reset, 1)
+    open_gate(bias, kept)
+    reset_stream(x, kept, reset)
+    dots(kept[:, 2 * size :], reset, gate.reset, 1)
+    close_gate(kept)
     let_in(x, kept, x)
