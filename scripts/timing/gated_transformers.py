@@ -27,6 +27,9 @@ from memagents.agents.sequences import Sequences
 ENVS, STEPS, EPOCHS, MINIBATCHES = 16, 128, 4, 4
 """Environments, steps of each in a rollout, passes over it, and minibatches of a pass."""
 
+ROLLOUTS = 3
+"""Of a round, with their updates."""
+
 BLOCKS, FEATURES, WINDOW = 4, 64, 32
 """Of the transformers: layers, their size, and how many steps they look back."""
 
@@ -77,26 +80,26 @@ def gated_transformers(checkout: Path, threads: int, stack: ExitStack) -> list[P
 
 
 def models(checkout: Path) -> Pairing:
-    """One epoch of a rollout, with the model of TrXL-PPO and the minibatches its trainer makes, beside our GTrXL."""
+    """The passes of an update, with the model of TrXL-PPO and the minibatches its trainer makes, beside our GTrXL."""
     note = (
-        f"{ENVS} environments x {STEPS} steps in {MINIBATCHES} minibatches, {BLOCKS} blocks of {FEATURES}, window "
+        f"{EPOCHS} epochs of {ENVS} environments x {STEPS} steps in {MINIBATCHES} minibatches, {BLOCKS} blocks of {FEATURES}, window "
         f"{WINDOW}: the model's forward and backward pass alone, without PPO's loss, optimizer and trainer. Their "
         f"minibatches are of single steps, each with a window of its own; gradients do not flow into it. {NETWORKS}"
     )
-    return Pairing("gtrxl, one epoch", PEER, 10, our_epoch(), their_epoch(checkout), note)
+    return Pairing("gtrxl, passes of an update", PEER, 10, our_passes(), their_passes(checkout), note)
 
 
-def epoch_of(minibatch: Work) -> Work:
-    """As many minibatches as an epoch has."""
+def passes_of(minibatch: Work) -> Work:
+    """As many minibatches as an update has."""
 
     def work() -> None:
-        for _ in range(MINIBATCHES):
+        for _ in range(EPOCHS * MINIBATCHES):
             minibatch()
 
     return work
 
 
-def our_epoch() -> Work:
+def our_passes() -> Work:
     observations, actions = spaces.Box(-1, 1, (VECTOR,)), spaces.Discrete(ACTIONS)
     policy = MemoryActorCriticPolicy(observations, actions, lambda _: 3e-4, memory="gtrxl", memory_kwargs=OURS)
     rows = ENVS // MINIBATCHES
@@ -108,10 +111,10 @@ def our_epoch() -> Work:
         values, log_prob, _ = policy.evaluate_actions(Sequences(flat, starts, state), chosen)
         return values.flatten() + log_prob
 
-    return epoch_of(differentiating(policy, outputs))
+    return passes_of(differentiating(policy, outputs))
 
 
-def their_epoch(checkout: Path) -> Work:
+def their_passes(checkout: Path) -> Work:
     sys.path.insert(0, str(checkout))
     # Theirs reads environments too, which want packages of their own.
     helpers = types.ModuleType("utils")
@@ -131,7 +134,7 @@ def their_epoch(checkout: Path) -> Work:
         log_prob: Tensor = branches[0].log_prob(chosen)
         return values + log_prob
 
-    return epoch_of(differentiating(model, outputs))
+    return passes_of(differentiating(model, outputs))
 
 
 def environments() -> Iterator[tuple[str, VecEnv]]:
@@ -157,13 +160,18 @@ def agents(name: str, env: VecEnv, theirs: Work) -> Pairing:
         policy_kwargs={"net_arch": [FEATURES]},
     )
     note = (
-        f"end to end, a rollout of {ENVS} environments x {STEPS} steps and its update, {EPOCHS} epochs, {MINIBATCHES} "
+        f"end to end, {ROLLOUTS} rollouts of {ENVS} environments x {STEPS} steps, each with its update, {EPOCHS} epochs, {MINIBATCHES} "
         f"minibatches; {BLOCKS} blocks of {FEATURES}, one head, window {WINDOW}, heads of {FEATURES}. Either side as "
         f"its users run it: theirs by its own trainer, each environment in a process, ours in {name}. Gymnasium's "
         f"CartPole-v0 stands in for gym's. {NETWORKS}. They clip their value loss, and write more statistics"
     )
     return Pairing(
-        f"gtrxl, PPO on CartPole without velocities, {name}", PEER, 10, learning(model, ENVS * STEPS), theirs, note
+        f"gtrxl, PPO on CartPole without velocities, {name}",
+        PEER,
+        10,
+        learning(model, ROLLOUTS * ENVS * STEPS),
+        theirs,
+        note,
     )
 
 
@@ -172,7 +180,7 @@ def their_agent(checkout: Path, threads: int, stack: ExitStack) -> Work:
         "environment": {"type": "CartPoleMasked"},
         "gamma": 0.99,
         "lamda": 0.95,
-        "updates": 1,
+        "updates": ROLLOUTS,
         "epochs": EPOCHS,
         "n_workers": ENVS,
         "worker_steps": STEPS,
