@@ -83,8 +83,9 @@ def models(checkout: Path) -> Pairing:
     """The passes of an update, with the model of TrXL-PPO and the minibatches its trainer makes, beside our GTrXL."""
     note = (
         f"{EPOCHS} epochs of {ENVS} environments x {STEPS} steps in {MINIBATCHES} minibatches, {BLOCKS} blocks of "
-        f"{FEATURES}, window {WINDOW}: the model's forward and backward pass alone, without PPO's loss, optimizer and trainer. Their "
-        f"minibatches are of single steps, each with a window of its own; gradients do not flow into it. {NETWORKS}"
+        f"{FEATURES}, window {WINDOW}: the model's forward and backward pass alone, without PPO's loss, optimizer and "
+        "trainer. Their minibatches are of single steps, each with a window of its own; gradients do not flow into it. "
+        f"{NETWORKS}"
     )
     return Pairing("gtrxl, passes of an update", PEER, 10, our_passes(), their_passes(checkout), note)
 
@@ -160,10 +161,11 @@ def agents(name: str, env: VecEnv, theirs: Work) -> Pairing:
         policy_kwargs={"net_arch": [FEATURES]},
     )
     note = (
-        f"end to end, {ROLLOUTS} rollouts of {ENVS} environments x {STEPS} steps, each with its update, {EPOCHS} epochs, "
-        f"{MINIBATCHES} minibatches; {BLOCKS} blocks of {FEATURES}, one head, window {WINDOW}, heads of {FEATURES}. Either side as "
-        f"its users run it: theirs by its own trainer, each environment in a process, ours in {name}. Gymnasium's "
-        f"CartPole-v0 stands in for gym's. {NETWORKS}. They clip their value loss, and write more statistics"
+        f"end to end, {ROLLOUTS} rollouts of {ENVS} environments x {STEPS} steps, each with its update, {EPOCHS} "
+        f"epochs, {MINIBATCHES} minibatches; {BLOCKS} blocks of {FEATURES}, one head, window {WINDOW}, heads of "
+        f"{FEATURES}. Either side as its users run it: theirs by its own trainer, each environment in a process, ours "
+        f"in {name}. Gymnasium's CartPole-v0 stands in for gym's. {NETWORKS}. They clip their value loss, and write "
+        "more statistics"
     )
     return Pairing(
         f"gtrxl, PPO on CartPole without velocities, {name}",
