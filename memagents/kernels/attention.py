@@ -15,7 +15,8 @@ from jaxtyping import Float, Int
 from memagents.kernels.compilation import Array, compiled
 from memagents.kernels.dots import dots
 from memagents.kernels.parts import add, put, softmax, softmax_backward
-from memagents.kernels.products import multiply_once
+from memagents.kernels.products import multiply_columns, multiply_once
+from memagents.kernels.tiles import REGISTER
 
 
 @compiled
@@ -31,16 +32,17 @@ def attend(
 ) -> None:
     """Writes the weights, and what is read with them. Without positions content alone counts."""
     (steps, size), window = queries.shape, len(keys_values) - len(queries)
-    features, reach = size // heads, window + 1
-    asked, scores = np.empty((steps, features), read.dtype), np.empty((steps, steps + window), read.dtype)
+    features, reach, whole = size // heads, window + 1, in_registers(size // heads, size, read)
+    asked, scores = np.empty((steps, whole), read.dtype), np.empty((steps, steps + window), read.dtype)
     by_age = np.empty((steps, reach), read.dtype)
     for head in range(heads):
         left, right = head * features, (head + 1) * features
-        ask(queries, left, biases[0], asked)
-        dots(scores, asked, keys_values[:, left:right], 0)
+        begin = min(left, size - whole)
+        ask(heads, queries, left, biases[0], left - begin, asked)
+        dots(scores, asked, keys_values[:, begin : begin + whole], 0)
         if len(positions) > 0:
-            ask(queries, left, biases[1], asked)
-            dots(by_age, asked, positions[:, left:right], 0)
+            ask(heads, queries, left, biases[1], left - begin, asked)
+            dots(by_age, asked, positions[:, begin : begin + whole], 0)
             for i in range(steps):
                 add(by_age[i], scores[i, i : i + reach])
         for i in range(steps):
@@ -50,7 +52,7 @@ def attend(
                 kept[r] = 0
             softmax(row[i + unread : i + reach], kept[unread:])
             spread(kept, i, row)
-        multiply_once(read[:, left:right], scores, keys_values[:, size + left : size + right], 0)
+        multiply_columns(read[:, left:right], scores, keys_values, size + left, 0)
 
 
 @compiled
@@ -70,29 +72,37 @@ def attend_backward(
     """Writes the gradients of scores and queries, and adds to those of positions and biases. See `read_backward`."""
     (steps, size), window = queries.shape, len(keys_values) - len(queries)
     features, reach, scale = size // heads, window + 1, queries.dtype.type(1 / math.sqrt(size // heads))
+    whole = in_registers(features, size, d_read)
+    d_of_head = np.zeros((steps, whole), d_read.dtype)
     asked, by_entry = np.empty((steps, features), d_read.dtype), np.empty((steps, steps + window), d_read.dtype)
     for head in range(heads):
         left, right, ages = head * features, (head + 1) * features, slice(head * reach, (head + 1) * reach)
-        dots(by_entry, d_read[:, left:right], keys_values[:, size + left : size + right], 0)
+        begin = min(left, size - whole)
+        for i in range(steps):
+            row = d_of_head[i]
+            for e in range(whole):
+                row[e] = 0
+            put(d_read[i, left:right], row[left - begin : right - begin])
+        dots(by_entry, d_of_head, keys_values[:, size + begin : size + begin + whole], 0)
         for i in range(steps):
             row = by_entry[i]
             softmax_backward(weights[i, ages], row[i : i + reach], d_scores[i, ages])
             spread(d_scores[i, ages], i, row)
-        multiply_once(d_queries[:, left:right], by_entry, keys_values[:, left:right], 0)
+        multiply_columns(d_queries[:, left:right], by_entry, keys_values, left, 0)
         for i in range(steps):
             of_head = d_queries[i, left:right]
             for e in range(features):
                 of_head[e] *= scale
             add(of_head, d_biases[0][left:right])
         if len(positions) > 0:
-            multiply_once(asked, d_scores[:, ages], positions[:, left:right], 0)
+            multiply_columns(asked, d_scores[:, ages], positions, left, 0)
             for i in range(steps):
                 row = asked[i]
                 for e in range(features):
                     row[e] *= scale
                 add(row, d_biases[1][left:right])
                 add(row, d_queries[i, left:right])
-            ask(queries, left, biases[1], asked)
+            ask(heads, queries, left, biases[1], 0, asked)
             multiply_once(d_positions[:, left:right], d_scores[:, ages].T, asked, 1)
 
 
@@ -118,22 +128,35 @@ def read_backward(
         left, right, ages = head * features, (head + 1) * features, slice(head * reach, (head + 1) * reach)
         for i in range(steps):
             spread(weights[i, ages], i - first, by_entry[i])
-        multiply_once(d_keys_values[:, size + left : size + right], by_entry.T, d_read[:, left:right], 0)
-        ask(queries, left, bias, asked)
+        multiply_columns(d_keys_values[:, size + left : size + right], by_entry.T, d_read, left, 0)
+        ask(heads, queries, left, bias, 0, asked)
         for i in range(steps):
             spread(d_scores[i, ages], i - first, by_entry[i])
         multiply_once(d_keys_values[:, left:right], by_entry.T, asked, 0)
 
 
 @compiled
-def ask(queries: Float[Array, "Q H"], left: int, bias: Float[Array, " H"], out: Float[Array, "Q E"]) -> None:
-    """(q + bias) / √E of one head."""
-    features = out.shape[1]
+def in_registers(features: int, size: int, like: Array) -> int:
+    """A head's features, and as many more of the heads beside it that a register is full, if there are so many: a dot
+    product of whole registers is faster, and zeros keep the others out."""
+    lanes = REGISTER // like.itemsize
+    return min((features + lanes - 1) // lanes * lanes, size)
+
+
+@compiled
+def ask(
+    heads: int, queries: Float[Array, "Q H"], left: int, bias: Float[Array, " H"], place: int, out: Float[Array, "Q W"]
+) -> None:
+    """(q + bias) / √E of the head whose features begin there, from a place on; zeros elsewhere."""
+    features = queries.shape[1] // heads
     scale = out.dtype.type(1 / math.sqrt(features))
     for i in range(len(queries)):
         query, row, of_head = queries[i, left : left + features], out[i], bias[left : left + features]
+        for e in range(len(row)):
+            row[e] = 0
+        at = row[place : place + features]
         for e in range(features):
-            row[e] = (query[e] + of_head[e]) * scale
+            at[e] = (query[e] + of_head[e]) * scale
 
 
 @compiled

@@ -78,7 +78,7 @@ def multiply(out: Float[Array, "M N"], a: Float[Array, "M K"], panels: Float[Arr
         if columns.shape[1] == width:
             multiply_panel(columns, a, panels[p], kept)
         else:
-            multiply_narrow(columns, a, panels[p], kept)
+            multiply_narrow(columns, a, panels[p], 0, kept)
 
 
 @compiled_apart
@@ -91,7 +91,26 @@ def multiply_once(out: Float[Array, "M N"], a: Float[Array, "M K"], b: Float[Arr
         if first + width <= number:
             multiply_panel(out[:, first:], a, b[:, first:], kept)
         else:
-            multiply_narrow(out[:, first:], a, in_panels(b[:, first:])[0], kept)
+            multiply_narrow(out[:, first:], a, in_panels(b[:, first:])[0], 0, kept)
+
+
+@compiled_apart
+def multiply_columns(
+    out: Float[Array, "M N"], a: Float[Array, "M K"], b: Float[Array, "K L"], left: int, kept: int
+) -> None:
+    """`multiply_once` by some columns of b, as many as out has. Where they are fewer than a tile has, it takes some of
+    those before them as well, if there are: to put them in order, beside zeros, would take longer."""
+    stand_apart()
+    out, a, b = borrowed(out), borrowed(a), borrowed(b)
+    width, number = width_of(b), out.shape[1]
+    for first in range(0, number, width):
+        begin = left + number - width
+        if first + width <= number:
+            multiply_panel(out[:, first:], a, b[:, left + first :], kept)
+        elif begin >= 0:
+            multiply_narrow(out[:, first:], a, b[:, begin:], left + first - begin, kept)
+        else:
+            multiply_narrow(out[:, first:], a, in_panels(b[:, left + first : left + number])[0], 0, kept)
 
 
 @compiled
@@ -104,15 +123,18 @@ def multiply_panel(out: Float[Array, "M N"], a: Float[Array, "M K"], b: Float[Ar
 
 
 @compiled
-def multiply_narrow(out: Float[Array, "M N"], a: Float[Array, "M K"], panel: Float[Array, "K W"], kept: int) -> None:
-    """`multiply` by a panel that is wider than what is wanted."""
-    wide = np.empty((ROWS, panel.shape[1]), out.dtype)
+def multiply_narrow(
+    out: Float[Array, "M N"], a: Float[Array, "M K"], panel: Float[Array, "K W"], left: int, kept: int
+) -> None:
+    """`multiply` by a panel that is wider than what is wanted, which begins there."""
+    wide = np.empty((ROWS, width_of(panel)), out.dtype)
     for m in range(0, len(out), ROWS):
         rows = min(ROWS, len(out) - m)
         tile(wide, a[m:], panel, rows, 0)
         for row in range(rows):
             for n in range(out.shape[1]):
-                out[m + row, n] = wide[row, n] + out[m + row, n] if kept else wide[row, n]
+                found = wide[row, left + n]
+                out[m + row, n] = found + out[m + row, n] if kept else found
 
 
 def product(a: Float[Tensor, "M K"], b: Float[Tensor, "K N"]) -> Float[Tensor, "M N"]:

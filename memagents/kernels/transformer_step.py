@@ -83,14 +83,14 @@ def read_known(
     for head in range(heads):
         left, right = head * features, (head + 1) * features
         if len(positions) > 0:
-            ask(queries, left, vectors.position_bias, asked)
+            ask(heads, queries, left, vectors.position_bias, 0, asked)
             dots(scores, asked, positions[:, left:right], 0)
         else:
             for i in range(number):
                 row = scores[i]
                 for c in range(length):
                     row[c] = 0
-        ask(queries, left, vectors.content_bias, asked)
+        ask(heads, queries, left, vectors.content_bias, 0, asked)
         multiply_once(told, asked, matrices.keys_values[left:right], 0)
         for i in range(number):
             first = max(0, length - 1 - times[i])

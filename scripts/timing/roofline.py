@@ -24,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from memagents.kernels import products, recurrence, unroll
+from memagents.kernels import layers, products, recurrence, unroll
 from memagents.kernels.products import product
 from memagents.kernels.threads import in_team
 
@@ -48,9 +48,9 @@ products: exponentials, sorting, short vectors.
 
 {table}
 
-What this does not show: operations inside of the kernels of NTM, DNC and MANN (their addressing), bytes inside of any
-kernel, bytes that never leave the cache and cost little, which is why a share of copying can be above 1, and the time
-to act.
+What this does not show: operations inside of the kernels of NTM, DNC and MANN (their addressing) and of transformers
+(attention), bytes inside of any kernel, bytes that never leave the cache and cost little, which is why a share of
+copying can be above 1, and the time to act.
 """
 
 SIZE = 1024
@@ -90,7 +90,8 @@ class Work(TorchDispatchMode):
         self.flops = self.bytes = 0
 
     def __enter__(self) -> "Work":
-        self._kernels = [patch.object(module, "in_team", self._counted) for module in (products, recurrence, unroll)]
+        modules = layers, products, recurrence, unroll
+        self._kernels = [patch.object(module, "in_team", self._counted) for module in modules]
         for kernel in self._kernels:
             kernel.start()
         return cast(Work, super().__enter__())
