@@ -236,7 +236,7 @@ class _Layers(torch.autograd.Function):
             like.new_zeros(threads, layers, *told.ages.shape),
         )
         d_matrices = like.new_empty(matrices.size)
-        d_entries = like.new_zeros(trail.entries.shape) if d_entries is None else d_entries.clone()
+        d_entries = like.new_zeros(trail.entries.shape).add_(0 if d_entries is None else d_entries)
         d_out = torch.zeros_like(like) if d_out is None else d_out
         gate, scores, inner = (each.shape[2] for each in (trail.attention_gate, trail.weights, trail.inner))
         widths = size, scores, size, size, gate, inner, size, gate

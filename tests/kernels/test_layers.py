@@ -5,7 +5,7 @@ import torch
 
 from memagents.kernels import layers as kernel_layers
 from memagents.kernels import threads as kernel_threads
-from memagents.kernels.layers import Told, can_unroll
+from memagents.kernels.layers import Told, can_unroll, unroll_layers
 from memagents.kernels.transformer import FEW
 from memagents.memories import make_memory, transformer
 from memagents.memories.transformer import TransformerState
@@ -125,6 +125,18 @@ def test_weights_that_kernels_cannot_read_are_left_to_torch(name):
     assert not can_unroll(told, memory.layers.all())
     with pytest.raises(RuntimeError, match="dtype"):
         memory(inputs, starts, state)
+
+
+def test_a_gradient_of_entries_may_lie_in_any_order():
+    memory = build("gtrxl", torch.float64, hidden_size=8, num_heads=1, window=3)
+    inputs, held = torch.randn(2, 4, 8).double().requires_grad_(), torch.randn(2, 2, 3, 8).double()
+    told = Told(inputs, held, torch.zeros(2, 4, dtype=torch.int64), memory._ages(inputs))
+    _, entries = unroll_layers("gated", 1, told, memory.layers.all())
+    factors = torch.randn(entries.shape).double()
+    turned = factors.mT.contiguous().mT
+    assert not turned.is_contiguous()
+    expected, found = (torch.autograd.grad(entries, inputs, each, retain_graph=True)[0] for each in (factors, turned))
+    torch.testing.assert_close(found, expected, atol=0, rtol=0)
 
 
 def test_a_pass_without_gradient_is_the_same_and_needs_no_graph(monkeypatch):
