@@ -73,16 +73,12 @@ def attend_backward(
     (steps, size), window = queries.shape, len(keys_values) - len(queries)
     features, reach, scale = size // heads, window + 1, queries.dtype.type(1 / math.sqrt(size // heads))
     whole = in_registers(features, size, d_read)
-    d_of_head = np.zeros((steps, whole), d_read.dtype)
+    d_of_head = np.empty((steps, whole), d_read.dtype)
     asked, by_entry = np.empty((steps, features), d_read.dtype), np.empty((steps, steps + window), d_read.dtype)
     for head in range(heads):
         left, right, ages = head * features, (head + 1) * features, slice(head * reach, (head + 1) * reach)
         begin = min(left, size - whole)
-        for i in range(steps):
-            row = d_of_head[i]
-            for e in range(whole):
-                row[e] = 0
-            put(d_read[i, left:right], row[left - begin : right - begin])
+        take_head(d_read, left, right, left - begin, d_of_head)
         dots(by_entry, d_of_head, keys_values[:, size + begin : size + begin + whole], 0)
         for i in range(steps):
             row = by_entry[i]
@@ -149,14 +145,22 @@ def ask(
 ) -> None:
     """(q + bias) / √E of the head whose features begin there, from a place on; zeros elsewhere."""
     features = queries.shape[1] // heads
-    scale = out.dtype.type(1 / math.sqrt(features))
-    for i in range(len(queries)):
-        query, row, of_head = queries[i, left : left + features], out[i], bias[left : left + features]
+    scale, of_head = out.dtype.type(1 / math.sqrt(features)), bias[left : left + features]
+    take_head(queries, left, left + features, place, out)
+    for i in range(len(out)):
+        at = out[i, place : place + features]
+        for e in range(features):
+            at[e] = (at[e] + of_head[e]) * scale
+
+
+@compiled
+def take_head(x: Float[Array, "Q H"], left: int, right: int, place: int, out: Float[Array, "Q W"]) -> None:
+    """What one head has, from a place on; zeros elsewhere."""
+    for i in range(len(x)):
+        row = out[i]
         for e in range(len(row)):
             row[e] = 0
-        at = row[place : place + features]
-        for e in range(features):
-            at[e] = (query[e] + of_head[e]) * scale
+        put(x[i, left:right], row[place : place + right - left])
 
 
 @compiled

@@ -17,7 +17,8 @@ from memagents.kernels.compilation import Array
 from memagents.kernels.threads import in_team
 from memagents.kernels.tiles import REGISTER, VECTORS
 from memagents.kernels.transformer import Trail, advance
-from memagents.kernels.transformer_back import Gradients, retreat
+from memagents.kernels.transformer_back import retreat
+from memagents.kernels.transformer_gradients import Gradients
 from memagents.kernels.transformer_step import step
 from memagents.kernels.transformer_weights import GATED, NUM_VECTORS, PLAIN, RELATIVE, Given
 from memagents.kernels.unroll import arrays, can_work_with

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from memagents.kernels.borrowing import borrowed
 from memagents.kernels.compilation import Array, compiled, compiled_apart, stand_apart
-from memagents.kernels.threads import all_threads, in_team, share, this_thread
+from memagents.kernels.threads import all_threads, in_team, in_threads, share, this_thread
 from memagents.kernels.tiles import REGISTER, ROWS, VECTORS, tile
 
 DEPTH: Final = 256
@@ -163,17 +163,21 @@ def product_over_rows(a: Float[Tensor, "M K"], b: Float[Tensor, "M N"]) -> Float
     return out
 
 
-@compiled
-def _product(out: Float[Array, "M N"], a: Float[Array, "M K"], b: Float[Array, "K N"], _: None) -> None:
+@compiled_apart
+def _product(team: int, out: Float[Array, "M N"], a: Float[Array, "M K"], b: Float[Array, "K N"]) -> None:
     """A thread takes some rows."""
+    if in_threads(team):
+        return
     out, a, b = borrowed(out), borrowed(a), borrowed(b)
     first, stop = share(len(a), this_thread(), all_threads())
     multiply(out[first:stop], a[first:stop], in_panels(b), 0)
 
 
-@compiled
-def _product_over_rows(out: Float[Array, "K N"], a: Float[Array, "M K"], b: Float[Array, "M N"], _: None) -> None:
+@compiled_apart
+def _product_over_rows(team: int, out: Float[Array, "K N"], a: Float[Array, "M K"], b: Float[Array, "M N"]) -> None:
     """A thread takes some columns."""
+    if in_threads(team):
+        return
     out, a, b = borrowed(out), borrowed(a), borrowed(b)
     first, stop = share_of_columns(b, this_thread(), all_threads())
     for top in range(0, len(b), DEPTH):

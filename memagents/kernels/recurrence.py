@@ -23,10 +23,17 @@ from torch.autograd.function import once_differentiable
 
 from memagents.kernels import cells
 from memagents.kernels.borrowing import borrowed
-from memagents.kernels.compilation import Array, compiled
+from memagents.kernels.compilation import Array, compiled, compiled_apart
 from memagents.kernels.parts import add, put
-from memagents.kernels.products import in_panels, multiply, product, product_over_rows, share_of_columns
-from memagents.kernels.threads import OPENMP, all_threads, in_team, share, this_thread, wait
+from memagents.kernels.products import (
+    in_panels,
+    multiply,
+    multiply_once,
+    product,
+    product_over_rows,
+    share_of_columns,
+)
+from memagents.kernels.threads import OPENMP, all_threads, in_team, in_threads, share, this_thread, wait
 from memagents.kernels.tiles import ROWS
 from memagents.kernels.unroll import arrays, can_work_with
 
@@ -40,24 +47,33 @@ def can_unroll(inputs: Tensor) -> bool:
 
 
 def can_step(inputs: Tensor) -> bool:
-    """Whether `lstm_cell` can, and is the faster way."""
+    """Whether `step_cell` can, and is the faster way."""
     return can_unroll(inputs) and len(inputs) >= ENOUGH and not torch.is_grad_enabled()
 
 
 def unroll_cell(
-    kind: str, inputs: Float[Tensor, "P D"], begin: list[Float[Tensor, "N H"]], weights: list[Tensor], sizes: list[int]
+    kind: str,
+    inputs: Float[Tensor, "P D"],
+    begin: list[Float[Tensor, "N H"]],
+    weights: list[Tensor],
+    sizes: list[int],
+    elements: Int[Tensor, " P"] | None,
 ) -> tuple[Float[Tensor, "P H"], Float[Tensor, "P C"]]:
     """The hidden vector and the cell after every step, each made of those before it in its segment.
 
     Args:
         kind: the name of the network in `cells`.
-        inputs: packed.
+        inputs: all elements, step by step.
         begin: the hidden vector before each segment, and an LSTM's cell.
         weights: from the input `[GH, D]`, from the hidden vector `[GH, H]`, and their biases `[GH]`.
         sizes: segments that have a first element, a second one, and so on.
+        elements: which of them lies at each place; None, if they lie as they are.
+
+    Returns:
+        The hidden vectors step by step, as the inputs, and the cells packed.
     """
     hidden, cell = begin if kind == cells.HAS_CELL else (*begin, begin[0][:, :0])
-    after: tuple[Tensor, Tensor] = _Unroll.apply(kind, sizes, inputs, hidden, cell, *weights)  # type: ignore[no-untyped-call]
+    after: tuple[Tensor, Tensor] = _Unroll.apply(kind, sizes, elements, inputs, hidden, cell, *weights)  # type: ignore[no-untyped-call]
     return after
 
 
@@ -91,7 +107,15 @@ def cell_of(t: int, step: slice, begin: Float[Array, "N C"], cell: Float[Array, 
 
 
 @compiled
+def element_at(place: int, elements: Int[Array, " P"]) -> int:
+    """Which element lies at a place."""
+    element: int = elements[place] if len(elements) > 0 else place
+    return element
+
+
+@compiled_apart
 def advance(
+    team: int,
     kind: int,
     weights: Float[Array, "GH K"],
     told: Float[Array, "P GH"],
@@ -101,15 +125,18 @@ def advance(
     hidden: Float[Array, "P H"],
     cell: Float[Array, "P C"],
     sizes: Int[Array, " T"],
-    _: None,
+    elements: Int[Array, " P"],
 ) -> None:
     """All steps. What each hears is kept beside what comes of it, in `past`, of which the first hidden vectors and all
-    inputs are given."""
+    inputs are given. Hidden vectors are written where the elements are that they are of."""
+    if in_threads(team):
+        return
     told, heard, past, begin_cell = borrowed(told), borrowed(heard), borrowed(past), borrowed(begin_cell)
-    hidden, cell, sizes = borrowed(hidden), borrowed(cell), borrowed(sizes)
+    hidden, cell, sizes, elements = borrowed(hidden), borrowed(cell), borrowed(sizes), borrowed(elements)
     first, stop, thread, team = division(sizes)
     left, right = share_of_columns(weights.T, thread, team)
     panels, size, begins = in_panels(weights[left:right].T), hidden.shape[1], 0
+    after = np.empty((sizes[0], size), hidden.dtype)
     for t in range(len(sizes)):
         top, bottom = begins + min(first, sizes[t]), begins + min(stop, sizes[t])
         multiply(heard[top:bottom, left:right], past[top:bottom], panels, 0)
@@ -117,16 +144,21 @@ def advance(
         low, high = share(bottom - top, thread, team)
         mine = slice(top + low, top + high)
         cell_before = cell_of(t, mine, begin_cell, cell, sizes)
-        cells.forward(kind, told[mine], heard[mine], past[mine], cell_before, hidden[mine], cell[mine])
-        if t + 1 < len(sizes):
-            for place in range(mine.start, min(mine.stop, begins + sizes[t + 1])):
-                put(hidden[place], past[place + sizes[t], :size])
+        made = after[: mine.stop - mine.start]
+        cells.forward(kind, told[mine], heard[mine], past[mine], cell_before, made, cell[mine])
+        going_on = begins + sizes[t + 1] if t + 1 < len(sizes) else 0
+        for n in range(len(made)):
+            place = mine.start + n
+            put(made[n], hidden[element_at(place, elements)])
+            if place < going_on:
+                put(made[n], past[place + sizes[t], :size])
         begins += sizes[t]
         wait(team)
 
 
-@compiled
+@compiled_apart
 def retreat(
+    team: int,
     kind: int,
     weights: Float[Array, "GH H"],
     gates: Float[Array, "P GH"],
@@ -141,15 +173,18 @@ def retreat(
     d_told: Float[Array, "P GH"],
     d_heard: Float[Array, "P GH"],
     sizes: Int[Array, " T"],
-    _: None,
+    elements: Int[Array, " P"],
 ) -> None:
     """The gradient of `advance`. In `d_hidden` and `d_cell`, which begin at 0, those before the segments are left.
 
     Of `d_after` and `d_cell_after`, either may have no rows, which is 0.
     """
+    if in_threads(team):
+        return
     gates, heard, past, begin_cell = borrowed(gates), borrowed(heard), borrowed(past), borrowed(begin_cell)
     cell, d_after, d_cell_after, sizes = borrowed(cell), borrowed(d_after), borrowed(d_cell_after), borrowed(sizes)
     d_hidden, d_cell, d_told, d_heard = borrowed(d_hidden), borrowed(d_cell), borrowed(d_told), borrowed(d_heard)
+    elements = borrowed(elements)
     first, stop, thread, team = division(sizes)
     left, right = share_of_columns(weights, thread, team)
     panels, begins = in_panels(weights[:, left:right]), sizes.sum()
@@ -160,7 +195,7 @@ def retreat(
         own, mine = slice(top + low, top + high), slice(begins + top + low, begins + top + high)
         for n in range(own.start, own.stop):
             if len(d_after) > 0:
-                add(d_after[begins + n], d_hidden[n])
+                add(d_after[element_at(begins + n, elements)], d_hidden[n])
             if len(d_cell_after) > 0:
                 add(d_cell_after[begins + n], d_cell[n])
         known = past[mine], cell_of(t, mine, begin_cell, cell, sizes), cell[mine]
@@ -170,54 +205,62 @@ def retreat(
         wait(team)
 
 
-@compiled
+@compiled_apart
 def take_step(
-    inputs: Float[Array, "N D"],
-    before: Float[Array, "N H"],
-    cell_before: Float[Array, "N H"],
+    team: int,
+    kind: int,
+    inputs: Float[Array, "D N"],
+    before: Float[Array, "H N"],
+    cell_before: Float[Array, "C N"],
     weight_ih: Float[Array, "GH D"],
     weight_hh: Float[Array, "GH H"],
     bias_ih: Float[Array, " GH"],
     bias_hh: Float[Array, " GH"],
-    hidden: Float[Array, "N H"],
-    cell: Float[Array, "N H"],
-    _: None,
+    hidden: Float[Array, "H N"],
+    cell: Float[Array, "C N"],
 ) -> None:
-    """One step of an LSTM. A thread takes some features of the hidden vector, with all their gates."""
+    """One step, of rows that stand across: so weights are read as they lie. A thread takes some features of the hidden
+    vector, with all their gates."""
+    if in_threads(team):
+        return
     inputs, before, cell_before, hidden = borrowed(inputs), borrowed(before), borrowed(cell_before), borrowed(hidden)
     weight_ih, weight_hh, cell = borrowed(weight_ih), borrowed(weight_hh), borrowed(cell)
-    rows, size = before.shape
-    first, stop = share_of_columns(before, this_thread(), all_threads())
-    mine = stop - first
-    gates, (was, now, shown) = np.empty((rows, 4 * mine), before.dtype), np.empty((3, rows, mine), before.dtype)
-    for gate in range(4):
-        left, weights = gate * mine, slice(gate * size + first, gate * size + stop)
-        for n in range(rows):
-            put(bias_ih[weights], gates[n, left : left + mine])
-            add(bias_hh[weights], gates[n, left : left + mine])
-        multiply(gates[:, left : left + mine], inputs, in_panels(weight_ih[weights].T), 1)
-        multiply(gates[:, left : left + mine], before, in_panels(weight_hh[weights].T), 1)
-    for n in range(rows):
-        put(cell_before[n, first:stop], was[n])
-    cells.lstm(gates, was, shown, now)
-    for n in range(rows):
-        put(shown[n], hidden[n, first:stop])
-        put(now[n], cell[n, first:stop])
+    size, rows = before.shape
+    apart, gates = kind == cells.GRU, len(weight_hh) // size
+    first, stop = share(size, this_thread(), all_threads())
+    told = np.empty((stop - first, gates * rows), before.dtype)
+    heard = np.empty((stop - first if apart else 0, gates * rows), before.dtype)
+    hears = heard if apart else told
+    for gate in range(gates):
+        across, mine = slice(gate * rows, (gate + 1) * rows), slice(gate * size + first, gate * size + stop)
+        for h in range(stop - first):
+            told[h, across] = bias_ih[mine][h]
+            if apart:
+                heard[h, across] = bias_hh[mine][h]
+            else:
+                told[h, across] += bias_hh[mine][h]
+        multiply_once(told[:, across], weight_ih[mine], inputs, 1)
+        multiply_once(hears[:, across], weight_hh[mine], before, 1)
+    known = cell_before[first:stop], hidden[first:stop], cell[first:stop]
+    cells.forward(kind, told, heard, before[first:stop], *known)
 
 
-def lstm_cell(
-    inputs: Float[Tensor, "N D"],
-    begin: Sequence[Float[Tensor, "N H"]],
-    weight_ih: Float[Tensor, "GH D"],
-    weight_hh: Float[Tensor, "GH H"],
-    bias_ih: Float[Tensor, " GH"],
-    bias_hh: Float[Tensor, " GH"],
-) -> tuple[Float[Tensor, "N H"], Float[Tensor, "N H"]]:
-    """What `torch.lstm_cell` is asked and answers. It has no gradient."""
-    known = arrays((inputs, *begin, weight_ih, weight_hh, bias_ih, bias_hh))
-    hidden, cell = (np.empty_like(field) for field in known[1:3])
-    in_team(take_step, (*known, hidden, cell), 2 * len(inputs) * (weight_hh.numel() + weight_ih.numel()))
-    return torch.from_numpy(hidden), torch.from_numpy(cell)
+def step_cell(
+    kind: str, inputs: Float[Tensor, "N D"], begin: Sequence[Float[Tensor, "N H"]], weights: list[Tensor]
+) -> list[Float[Tensor, "N H"]]:
+    """A single step: the hidden vector, and an LSTM's cell. It has no gradient.
+
+    Args:
+        kind: the name of the network in `cells`.
+        inputs: of all rows.
+        begin: the hidden vector before the step, and an LSTM's cell.
+        weights: as in `unroll_cell`.
+    """
+    told, *held = arrays([field.t() for field in (inputs, *begin)])
+    after, nothing = [np.empty_like(field) for field in held], [held[0][:0]] * (2 - len(held))
+    walked = cells.KINDS[kind], told, *held, *nothing, *arrays(weights), *after, *nothing
+    in_team(take_step, walked, 2 * len(inputs) * (weights[0].numel() + weights[1].numel()))
+    return [torch.from_numpy(field).t() for field in after]
 
 
 class _Unroll(torch.autograd.Function):
@@ -226,6 +269,7 @@ class _Unroll(torch.autograd.Function):
         ctx: Any,
         kind: str,
         sizes: list[int],
+        elements: Tensor | None,
         inputs: Tensor,
         begin: Tensor,
         begin_cell: Tensor,
@@ -235,6 +279,8 @@ class _Unroll(torch.autograd.Function):
         bias_hh: Tensor,
     ) -> tuple[Tensor, Tensor]:
         apart, size = kind == cells.HEARS_APART, begin.shape[1]
+        inputs = inputs if elements is None else inputs.index_select(0, elements)
+        steps, of_places = np.array(sizes), np.empty(0, np.int64) if elements is None else elements.numpy()
         if apart:
             told, weights = product(inputs, weight_ih.t()).add_(bias_ih), torch.cat([weight_hh, bias_hh[:, None]], 1)
         else:
@@ -246,12 +292,12 @@ class _Unroll(torch.autograd.Function):
         if not apart:
             past[:, size:-1] = inputs
         hidden, cell = (told.new_empty(len(told), field.shape[1]) for field in (begin, begin_cell))
-        walked, steps = arrays((told, heard, past, begin_cell, hidden, cell)), np.array(sizes)
+        walked = arrays((told, heard, past, begin_cell, hidden, cell))
         known = cells.KINDS[kind], weights.numpy()
-        in_team(advance, (*known, *walked, steps), 2 * told.numel() * (weights.shape[1] - 1))
+        in_team(advance, (*known, *walked, steps, of_places), 2 * told.numel() * (weights.shape[1] - 1))
         ctx.save_for_backward(inputs, weight_ih, weight_hh, told, heard, past, begin_cell, cell)
         ctx.set_materialize_grads(False)
-        ctx.kind, ctx.steps, ctx.begin = kind, steps, begin.shape
+        ctx.kind, ctx.places, ctx.begin = kind, (steps, of_places), begin.shape
         return hidden, cell
 
     @staticmethod
@@ -265,12 +311,15 @@ class _Unroll(torch.autograd.Function):
         given = (told.new_empty(0, n) if d is None else d for d, n in ((d_after, size), (d_cell_after, cell_size)))
         walked = arrays((told, heard, past, begin_cell, cell, *given, d_begin, d_begin_cell, d_told, d_heard))
         known = cells.KINDS[ctx.kind], *arrays([weight_hh])
-        in_team(retreat, (*known, *walked, ctx.steps), 2 * told.numel() * size)
+        in_team(retreat, (*known, *walked, *ctx.places), 2 * told.numel() * size)
         d_weights = product_over_rows(past, d_heard).t()
         d_weight_hh, d_bias_hh = d_weights[:, :size], d_weights[:, -1]
         if apart:
             d_weight_ih, d_bias_ih = product_over_rows(inputs, d_told).t(), d_told.sum(0)
         else:
             d_weight_ih, d_bias_ih = d_weights[:, size:-1], d_bias_hh
-        d_inputs = product(d_told, weight_ih) if ctx.needs_input_grad[2] else None
-        return None, None, d_inputs, d_begin, d_begin_cell, d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh
+        d_inputs = None
+        if ctx.needs_input_grad[3]:
+            d_inputs, elements = product(d_told, weight_ih), torch.from_numpy(ctx.places[1])
+            d_inputs = d_inputs if len(elements) == 0 else torch.empty_like(d_inputs).index_copy_(0, elements, d_inputs)
+        return None, None, None, d_inputs, d_begin, d_begin_cell, d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh

@@ -15,12 +15,12 @@ from jaxtyping import Float
 
 from memagents.kernels.attention import attend
 from memagents.kernels.borrowing import borrowed
-from memagents.kernels.compilation import Array, compiled
+from memagents.kernels.compilation import Array, compiled, compiled_apart
 from memagents.kernels.gates import gate
 from memagents.kernels.norms import normalise
 from memagents.kernels.parts import add, put
 from memagents.kernels.products import multiply
-from memagents.kernels.threads import all_threads, share, this_thread, wait
+from memagents.kernels.threads import all_threads, in_threads, share, this_thread, wait
 from memagents.kernels.tiles import ROWS
 from memagents.kernels.transformer_weights import (
     GATED,
@@ -67,9 +67,11 @@ class Trail(NamedTuple):
     out: Float[Array, "N H"]
 
 
-@compiled
-def advance(kind: int, heads: int, given: Given, trail: Trail, _: None) -> None:
+@compiled_apart
+def advance(team: int, kind: int, heads: int, given: Given, trail: Trail) -> None:
     """All layers. Of the first all entries are given, of the others those from before the steps."""
+    if in_threads(team):
+        return
     given, trail = borrowed(given), borrowed(trail)
     layers, size, inner = len(trail.inner), trail.out.shape[1], trail.inner.shape[2]
     for layer in range(layers):

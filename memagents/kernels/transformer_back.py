@@ -3,24 +3,22 @@
 A thread takes some steps, from what comes after a layer back to what was read; then some entries, back from all steps
 that read them; then some rows of the gradients of matrices. Between these, threads wait for each other.
 
-Axes: as in `transformer.py`; G threads.
+Axes: as in `transformer.py`.
 """
 
-from typing import NamedTuple
-
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from memagents.kernels.attention import attend_backward, read_backward
 from memagents.kernels.borrowing import borrowed
-from memagents.kernels.compilation import Array, compiled
+from memagents.kernels.compilation import Array, compiled, compiled_apart
 from memagents.kernels.gates import gate_backward, let_in, reset_stream
 from memagents.kernels.norms import normalise, normalise_backward
 from memagents.kernels.parts import add, put
-from memagents.kernels.products import multiply, multiply_once
-from memagents.kernels.threads import all_threads, share, this_thread, wait
-from memagents.kernels.tiles import ROWS
+from memagents.kernels.products import multiply
+from memagents.kernels.threads import all_threads, in_threads, share, this_thread, wait
 from memagents.kernels.transformer import FEW, Trail
+from memagents.kernels.transformer_gradients import Gradients, weigh, weigh_known
 from memagents.kernels.transformer_weights import (
     GATED,
     PLAIN,
@@ -37,32 +35,11 @@ from memagents.kernels.transformer_weights import (
 )
 
 
-class Gradients(NamedTuple):
-    """Of what came of the layers, `out` and `entries`, to which those of what layers are told are added; where those of
-    weights lie; and those of one layer, of which its matrices' are made.
-
-    Of vectors and keys of ages each thread has its own, which begin at 0.
-    """
-
-    out: Float[Array, "N H"]
-    entries: Float[Array, "B L C H"]
-    vectors: Int[Array, "G L V"]
-    matrices: Int[Array, "L U"]
-    positions: Float[Array, "G L R H"]
-    keys_values: Float[Array, "M 2H"]
-    queries: Float[Array, "N H"]
-    scores: Float[Array, "N KR"]
-    read: Float[Array, "N H"]
-    attended: Float[Array, "N H"]
-    attention_gate: Float[Array, "N 3H"]
-    inner: Float[Array, "N F"]
-    fed: Float[Array, "N H"]
-    feedforward_gate: Float[Array, "N 3H"]
-
-
-@compiled
-def retreat(kind: int, heads: int, given: Given, trail: Trail, d: Gradients, _: None) -> None:
+@compiled_apart
+def retreat(team: int, kind: int, heads: int, given: Given, trail: Trail, d: Gradients) -> None:
     """The gradient of `advance`."""
+    if in_threads(team):
+        return
     given, trail, d = borrowed(given), borrowed(trail), borrowed(d)
     layers, size, inner, thread = len(trail.inner), trail.out.shape[1], trail.inner.shape[2], this_thread()
     for layer in range(layers):
@@ -283,45 +260,6 @@ def know_backward(
                 d_weight, d_bias = d_vectors.attention_norm_weight, d_vectors.attention_norm_bias
                 normalise_backward(x, vectors.attention_norm_weight, d_known[i], d_x, d_weight, d_bias)
         top = bottom
-
-
-@compiled
-def weigh(kind: int, layer: int, trail: Trail, d: Gradients, d_matrices: Matrices) -> None:
-    """The gradients of matrices that come after attention."""
-    over_rows(d_matrices.output, d.attended, trail.read[layer], 0)
-    over_rows(d_matrices.widen, d.inner, trail.asked, 0)
-    over_rows(d_matrices.narrow, d.fed, trail.inner[layer], 0)
-    if kind == GATED:
-        size, steps = trail.out.shape[1], len(trail.out) // len(trail.entries)
-        d_told, d_gate = d.attention_gate, d_matrices.attention_gate
-        over_rows(d_gate.branch, d_told, trail.attended[layer], 0)
-        over_rows(d_gate.reset, d_told[:, 2 * size :], trail.attention_reset, 0)
-        for row in range(len(trail.entries)):
-            stream = trail.entries[row, layer, -steps:]
-            over_rows(d_gate.stream, d_told[row * steps : (row + 1) * steps, : 2 * size], stream, min(row, 1))
-        d_told, d_gate = d.feedforward_gate, d_matrices.feedforward_gate
-        over_rows(d_gate.branch, d_told, trail.fed[layer], 0)
-        over_rows(d_gate.reset, d_told[:, 2 * size :], trail.feedforward_reset, 0)
-        over_rows(d_gate.stream, d_told[:, : 2 * size], trail.middle, 0)
-
-
-@compiled
-def weigh_known(trail: Trail, d: Gradients, d_matrices: Matrices) -> None:
-    """The gradients of matrices that make queries, keys and values."""
-    length, steps = trail.entries.shape[2], len(trail.out) // len(trail.entries)
-    over_rows(d_matrices.keys_values, d.keys_values, trail.known, 0)
-    for row in range(len(trail.entries)):
-        own = trail.known[(row + 1) * length - steps : (row + 1) * length]
-        over_rows(d_matrices.queries, d.queries[row * steps : (row + 1) * steps], own, min(row, 1))
-
-
-@compiled
-def over_rows(out: Float[Array, "O I"], d_told: Float[Array, "N O"], x: Float[Array, "N I"], kept: int) -> None:
-    """d_told^T x, of which a thread makes some rows."""
-    first, stop = share((len(out) + ROWS - 1) // ROWS, this_thread(), all_threads())
-    rows = slice(first * ROWS, min(stop * ROWS, len(out)))
-    if rows.start < rows.stop:
-        multiply_once(out[rows], d_told[:, rows].T, x, kept)
 
 
 @compiled

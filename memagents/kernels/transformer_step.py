@@ -14,13 +14,13 @@ from jaxtyping import Float
 
 from memagents.kernels.attention import ask
 from memagents.kernels.borrowing import borrowed
-from memagents.kernels.compilation import Array, compiled
+from memagents.kernels.compilation import Array, compiled, compiled_apart
 from memagents.kernels.dots import dots
 from memagents.kernels.gates import Gate, close_gate, let_in, open_gate, reset_stream
 from memagents.kernels.norms import normalise
 from memagents.kernels.parts import add, put, softmax
 from memagents.kernels.products import multiply_once
-from memagents.kernels.threads import all_threads, share, this_thread
+from memagents.kernels.threads import all_threads, in_threads, share, this_thread
 from memagents.kernels.tiles import ROWS
 from memagents.kernels.transformer import rectify
 from memagents.kernels.transformer_weights import GATED, RELATIVE, Given, Matrices, Vectors, keys_of_ages, weights_of
@@ -29,26 +29,28 @@ FEW: Final = ROWS
 """Rows that are taken at a time."""
 
 
-@compiled
+@compiled_apart
 def step(
+    team: int,
     kind: int,
     heads: int,
     inner: int,
     given: Given,
     entries: Float[Array, "B L C H"],
     out: Float[Array, "B H"],
-    _: None,
 ) -> None:
     """One step of all rows. Of the first layer all entries are given, of the others those from before the step."""
+    if in_threads(team):
+        return
     given, entries, out = borrowed(given), borrowed(entries), borrowed(out)
     (layers, length, size), now = entries.shape[1:], entries.shape[2] - 1
     known, x = np.empty((FEW, length, size), out.dtype), np.empty((FEW, size), out.dtype)
     read = np.empty((FEW, size), out.dtype)
     first, stop = share(len(out), this_thread(), all_threads())
-    for top in range(first, stop, FEW):
-        number = min(FEW, stop - top)
-        for layer in range(layers):
-            vectors, matrices = weights_of(kind, layer, given, size, inner)
+    for layer in range(layers):
+        (vectors, matrices), positions = weights_of(kind, layer, given, size, inner), keys_of_ages(layer, given)
+        for top in range(first, stop, FEW):
+            number = min(FEW, stop - top)
             for i in range(number):
                 row = entries[top + i, layer]
                 put(row[now], x[i])
@@ -57,7 +59,7 @@ def step(
                         put(row[c], known[i, c])
                     else:
                         normalise(row[c], vectors.attention_norm_weight, vectors.attention_norm_bias, known[i, c])
-            times, positions = given.times[top : top + number], keys_of_ages(layer, given)
+            times = given.times[top : top + number]
             read_known(heads, known[:number], times, positions, vectors, matrices, read[:number])
             join(kind, x[:number], read[:number], vectors, matrices)
             for i in range(number):

@@ -14,11 +14,11 @@ from typing import Final, NamedTuple
 from jaxtyping import Bool, Float
 
 from memagents.kernels import cells
-from memagents.kernels.compilation import Array, compiled
+from memagents.kernels.compilation import Array, compiled, compiled_apart
 from memagents.kernels.paper import paper_for
 from memagents.kernels.parts import add, put
 from memagents.kernels.products import in_panels, multiply
-from memagents.kernels.threads import all_threads, share, this_thread
+from memagents.kernels.threads import all_threads, in_threads, share, this_thread
 from memagents.kernels.tiles import ROWS, WIDE
 
 FEW: Final = ROWS if WIDE else 2 * ROWS
@@ -67,11 +67,18 @@ class Gradients(NamedTuple):
     state: Float[Array, "B S"]
 
 
-@compiled
+@compiled_apart
 def advance(
-    step: Callable[..., None], settings: Array, episodes: Episodes, trail: Trail, weights: Weights, _: None
+    team: int,
+    step: Callable[..., None],
+    settings: Array,
+    episodes: Episodes,
+    trail: Trail,
+    weights: Weights,
 ) -> None:
     """All steps. `trail.gates` hold what the inputs add, and then what they let through; `trail.interface` its bias."""
+    if in_threads(team):
+        return
     first, stop = share(len(episodes.state), this_thread(), all_threads())
     panels = in_panels(weights.from_past.T), in_panels(weights.to_interface.T)
     taken, numbers = paper_for(settings, trail.interface)
@@ -84,17 +91,19 @@ def advance(
                 step(settings, taken, numbers, trail.interface[t, b], held[0], held[1])
 
 
-@compiled
+@compiled_apart
 def retreat(
+    team: int,
     step_backward: Callable[..., None],
     settings: Array,
     episodes: Episodes,
     trail: Trail,
     weights: Weights,
     d: Gradients,
-    _: None,
 ) -> None:
     """The gradient of `advance`."""
+    if in_threads(team):
+        return
     first, stop = share(len(episodes.state), this_thread(), all_threads())
     read_size, panels = d.reads.shape[2], (in_panels(weights.from_past), in_panels(weights.to_interface))
     taken, numbers = paper_for(settings, trail.interface)

@@ -22,10 +22,11 @@ from memagents.ops.placement import pick, spread
 class Packed:
     """Where every element of a `[T, B]` batch lies in the packed layout, and back.
 
-    Where no row is cut, every row is a segment, and `places`, `row` and `segment` are None.
+    Where no row is cut, every row is a segment, and `places`, `elements`, `row` and `segment` are None.
 
     Attributes:
         places: where each element of the batch went.
+        elements: which element lies at each place, counted step by step.
         sizes: how many segments have a first element, a second one, and so on.
         carried: true for segments that continue from the state before the batch; the others begin an episode.
         row: the batch row each segment belongs to.
@@ -33,6 +34,7 @@ class Packed:
     """
 
     places: Int[Tensor, "T B"] | None
+    elements: Int[Tensor, " P"] | None
     sizes: list[int]
     carried: Bool[Tensor, " S"]
     row: Int[Tensor, " S"] | None = None
@@ -66,8 +68,7 @@ def pack(episode_starts: Bool[Tensor, "T B"]) -> Packed:
     """Finds the segments of a batch: each row is cut before every true value (and begins one at time 0)."""
     starts = episode_starts.cpu().numpy()
     if not starts[1:].any():
-        return Packed(None, [starts.shape[1]] * len(starts), ~episode_starts[0])
-    of_elements, sizes, *of_segments = lay_out(starts)
-    arrays = (torch.from_numpy(each).to(episode_starts.device) for each in (of_elements, *of_segments))
-    places, carried, row, segment = arrays
-    return Packed(places, sizes[sizes > 0].tolist(), carried, row, segment)
+        return Packed(None, None, [starts.shape[1]] * len(starts), ~episode_starts[0])
+    laid_out = lay_out(starts)
+    places, elements, _, carried, row, segment = (torch.from_numpy(each).to(episode_starts.device) for each in laid_out)
+    return Packed(places, elements, laid_out[2][laid_out[2] > 0].tolist(), carried, row, segment)

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from memagents.kernels.recurrence import can_step, can_unroll, lstm_cell, unroll_cell
+from memagents.kernels.recurrence import can_step, can_unroll, step_cell, unroll_cell
 from memagents.ops.packed import Packed
 
 FUSED_PACKED: Final = (True, 1, 0.0, True, False)
@@ -124,21 +124,20 @@ def unroll_packed(
     Returns:
         The outputs of the last layer, and what every layer holds after the last step of every row.
     """
-    outputs, last = packed.pack(inputs), []
+    outputs, last = inputs, []
     for layer, *held in zip(layers, *(field.unbind(1) for field in state), strict=True):
         outputs, *ends = _run_layer(kind, layer, outputs, packed, [packed.begin(field) for field in held])
         last.append(ends)
-    return packed.unpack(outputs), [torch.stack(field, 1) for field in zip(*last, strict=True)]
+    return outputs, [torch.stack(field, 1) for field in zip(*last, strict=True)]
 
 
 def step_layers(
     kind: str, layers: RecurrentLayers, x: Float[Tensor, "B D"], state: Sequence[Float[Tensor, "B L H"]]
 ) -> tuple[Float[Tensor, "B H"], list[Float[Tensor, "B L H"]]]:
     """One step of layers, each by one call, where a kernel can or else of torch's; see `unroll_packed`."""
-    cell: Callable[..., Any] = lstm_cell if kind == "lstm" and can_step(x) else getattr(torch, f"{kind}_cell")
     after = []
     for layer, *held in zip(layers, *(field.unbind(1) for field in state), strict=True):
-        ends = cell(x, held, *layer.weights()) if len(held) > 1 else (cell(x, *held, *layer.weights()),)
+        ends = (step_cell if can_step(x) else step_by_torch)(kind, x, held, layer.weights())
         after.append(ends)
         x = ends[0]
     if len(after) == 1:
@@ -146,17 +145,27 @@ def step_layers(
     return x, [torch.stack(field, 1) for field in zip(*after, strict=True)]
 
 
+def step_by_torch(
+    kind: str, x: Float[Tensor, "B D"], held: Sequence[Float[Tensor, "B H"]], weights: list[Tensor]
+) -> Sequence[Float[Tensor, "B H"]]:
+    """What a layer holds after a step."""
+    cell: Callable[..., Any] = getattr(torch, f"{kind}_cell")
+    return cell(x, held, *weights) if len(held) > 1 else (cell(x, *held, *weights),)
+
+
 def _run_layer(
-    kind: str, layer: RecurrentLayer, inputs: Float[Tensor, "P D"], packed: Packed, begin: list[Float[Tensor, "S H"]]
+    kind: str, layer: RecurrentLayer, inputs: Float[Tensor, "T B D"], packed: Packed, begin: list[Float[Tensor, "S H"]]
 ) -> tuple[Tensor, ...]:
     """Outputs, and what the layer holds after the last step of every row: by our kernels, or by torch's."""
     if can_unroll(inputs):
-        after = unroll_cell(kind, inputs, begin, layer.weights(), packed.sizes)
-        return after[0], *map(packed.end, after[: len(begin)])
+        hidden, cell = unroll_cell(kind, inputs.flatten(0, 1), begin, layer.weights(), packed.sizes, packed.elements)
+        outputs = hidden.view(*inputs.shape[:2], -1)
+        return (outputs, outputs[-1]) if len(begin) == 1 else (outputs, outputs[-1], packed.end(cell))
     weights = side_by_side(layer.weights()) if inputs.is_cuda else layer.weights()
     told = begin[0][None] if len(begin) == 1 else [field[None] for field in begin]
-    outputs, *ends = getattr(torch, kind)(inputs, torch.tensor(packed.sizes), told, weights, *FUSED_PACKED)
-    return outputs, *(packed.end_of(field[0]) for field in ends)
+    packed_inputs, sizes = packed.pack(inputs), torch.tensor(packed.sizes)
+    outputs, *ends = getattr(torch, kind)(packed_inputs, sizes, told, weights, *FUSED_PACKED)
+    return packed.unpack(outputs), *(packed.end_of(field[0]) for field in ends)
 
 
 def side_by_side(weights: list[Tensor]) -> list[Tensor]:

@@ -73,8 +73,7 @@ def test_layers_by_kernels_equal_those_by_torch_in_values_and_in_all_gradients(
         loss = outputs.square().sum() + after.inputs.sin().sum()
         return outputs, after.inputs, *torch.autograd.grad(loss, wanted, materialize_grads=True)
 
-    for _ in range(2):  # at first alone, to be compiled
-        ours = told()
+    ours = told()
     by_torch(monkeypatch)
     for found, expected in zip(ours, told(), strict=True):
         scale = max(1.0, float(expected.detach().abs().max()))
@@ -89,8 +88,7 @@ def test_a_step_by_kernels_equals_the_step(name, num_threads, case):
     _, _, state = batch(memory, 1, FEW + 3)
     x = torch.randn(FEW + 3, D, dtype=torch.float64)
     with torch.inference_mode():
-        for _ in range(2):  # at first alone, to be compiled
-            outputs, after = memory.fast_step(x, state)
+        outputs, after = memory.fast_step(x, state)
         expected, state = memory.step(x, state)
     torch.testing.assert_close(outputs, expected, atol=1e-12, rtol=1e-12)
     torch.testing.assert_close(after.inputs, state.inputs, atol=1e-12, rtol=1e-12)

@@ -6,7 +6,8 @@ import torch
 
 from memagents.kernels import threads as kernel_threads
 from memagents.kernels.activations import sigmoid_, tanh_
-from memagents.kernels.recurrence import ENOUGH, lstm_cell, unroll_cell
+from memagents.kernels.recurrence import ENOUGH, step_cell, unroll_cell
+from memagents.ops.recurrence import step_by_torch
 
 SIZES = [5, 5, 3, 3, 1]
 LAST = [16, 14, 15, 8, 9]
@@ -35,7 +36,7 @@ def test_a_kernel_equals_torchs_for_packed_sequences_in_values_and_in_all_gradie
     ]
     begin, weights = others[:num_held], others[num_held:]
     theirs = of_torch(kind, inputs, begin, weights)
-    states = unroll_cell(kind, inputs, begin, weights, SIZES)[:num_held]
+    states = unroll_cell(kind, inputs, begin, weights, SIZES, None)[:num_held]
     ours = states[0], *(field[LAST] for field in states)
     torch.testing.assert_close(ours, theirs, atol=tolerance, rtol=tolerance)
     factors = [torch.randn(told.shape, dtype=dtype, generator=generator) for told in theirs]
@@ -49,22 +50,42 @@ def test_a_kernel_equals_torchs_for_packed_sequences_in_values_and_in_all_gradie
         torch.testing.assert_close(found, expected, atol=tolerance, rtol=tolerance)
 
 
+@pytest.mark.parametrize("kind", GATES)
+def test_elements_may_lie_anywhere(kind):
+    generator, gates = torch.Generator().manual_seed(3), GATES[kind]
+    num_held = 2 if kind == "lstm" else 1
+    shapes = [(sum(SIZES), 3), *[(5, 4)] * num_held, (gates * 4, 3), (gates * 4, 4), (gates * 4,), (gates * 4,)]
+    inputs, *others = (torch.randn(shape, dtype=torch.float64, generator=generator) for shape in shapes)
+    elements = torch.randperm(len(inputs), generator=generator)
+    factors = torch.randn(len(inputs), 4, dtype=torch.float64, generator=generator)
+
+    def outcome(elements, factors, inputs):
+        given = [each.clone().requires_grad_() for each in (inputs, *others)]
+        begin, weights = given[1 : 1 + num_held], given[1 + num_held :]
+        hidden, cell = unroll_cell(kind, given[0], begin, weights, SIZES, elements)
+        return hidden, cell, *torch.autograd.grad((hidden * factors).sum(), given)
+
+    hidden, cell, d_inputs, *gradients = outcome(elements, factors, inputs)
+    lying = outcome(None, factors[elements], inputs[elements])
+    torch.testing.assert_close((hidden[elements], cell, d_inputs[elements], *gradients), lying, atol=1e-12, rtol=1e-12)
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("rows", [1, ENOUGH, 2 * ENOUGH + 1])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
-def test_a_single_step_equals_torchs(rows, threads, dtype, tolerance, monkeypatch):
+@pytest.mark.parametrize("kind", GATES)
+def test_a_single_step_equals_torchs(kind, rows, threads, dtype, tolerance, monkeypatch):
     torch.manual_seed(0)
-    told, hidden, cell, *weights = (
-        torch.randn(shape, dtype=dtype)
-        for shape in ((rows, 3), (rows, 20), (rows, 20), (80, 3), (80, 20), (80,), (80,))
-    )
-    expected = torch.lstm_cell(told, [hidden, cell], *weights)
+    outputs, num_held = 20 * GATES[kind], 2 if kind == "lstm" else 1
+    shapes = [(rows, 3), *[(rows, 20)] * num_held, (outputs, 3), (outputs, 20), (outputs,), (outputs,)]
+    told, *others = (torch.randn(shape, dtype=dtype) for shape in shapes)
+    held, weights = others[:num_held], others[num_held:]
+    expected = step_by_torch(kind, told, held, weights)
     monkeypatch.setattr(kernel_threads, "FEWEST_OPERATIONS", 1)
     torch.set_num_threads(threads)
     try:
-        for _ in range(2):  # at first alone, to be compiled
-            found = lstm_cell(told, [hidden, cell], *weights)
-            torch.testing.assert_close(found, expected, atol=tolerance, rtol=tolerance)
+        found = step_cell(kind, told, held, weights)
+        torch.testing.assert_close(found, list(expected), atol=tolerance, rtol=tolerance)
     finally:
         torch.set_num_threads(1)
 
