@@ -4,31 +4,35 @@ Axes: L steps of a sequence, S sequences (or environments, when acting: then L i
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from jaxtyping import Bool, Float
-from stable_baselines3.common.distributions import CategoricalDistribution, Distribution
+from stable_baselines3.common.distributions import (
+    CategoricalDistribution,
+    DiagGaussianDistribution,
+    Distribution,
+)
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, MlpExtractor, NatureCNN
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, NatureCNN
 from stable_baselines3.common.type_aliases import PyTorchObs
 from stable_baselines3.common.utils import get_device
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Adam
 
-from memagents.agents.distributions import UNDEFINED, LeanCategoricalDistribution
+from memagents.agents.distributions import LeanCategoricalDistribution, defined
+from memagents.agents.heads import Heads
 from memagents.agents.parameters import with_parameters
 from memagents.agents.precision import Precision, autocast, check_precision, in_32_bits
 from memagents.agents.sequences import AgentState, Sequences, unroll
 from memagents.agents.serialization import ModelFile, load_policy, save_policy
 from memagents.agents.state_arrays import from_arrays, starts_of_rows, to_arrays
-from memagents.errors import NonFiniteAction, PickleRefusedError
+from memagents.errors import PickleRefusedError
 from memagents.files import reading
 from memagents.memories import Memory, State, make_memory
-from memagents.ops.linear import Linear
-from memagents.ops.tanh import Tanh
 
 CriticMemory: TypeAlias = Literal["shared", "separate", "none"]
 SelfPolicy = TypeVar("SelfPolicy", bound="MemoryActorCriticPolicy")
@@ -92,20 +96,12 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
         elif self.critic_memory_kind == "none":
             self.critic_memory = make_memory("none", input_size=features_dim)
 
-        def heads(input_size: int) -> MlpExtractor:
-            extractor = MlpExtractor(input_size, self.net_arch, self.activation_fn, self.device)
-            # SB3 makes them itself. They stay the modules they are, with weights drawn and named as SB3's, and answer
-            # the same but sooner; what an activation function of the user's is made of stays as it is.
-            ours: dict[type, type] = {nn.Linear: Linear, nn.Tanh: Tanh}
-            for layer in (*extractor.policy_net, *extractor.value_net):
-                layer.__class__ = ours.get(type(layer), type(layer))
-            return extractor
-
         if type(self.action_dist) is CategoricalDistribution:
             self.action_dist = LeanCategoricalDistribution(self.action_dist.action_dim)
-        self.mlp_extractor = heads(self.memory.output_size)
+        made = self.net_arch, self.activation_fn, self.device
+        self.mlp_extractor = Heads(self.memory.output_size, *made)
         if self.critic_memory is not None and self.critic_memory.output_size != self.memory.output_size:
-            critic_heads = heads(self.critic_memory.output_size)
+            critic_heads = Heads(self.critic_memory.output_size, *made)
             self.mlp_extractor.value_net = critic_heads.value_net
             self.mlp_extractor.latent_dim_vf = critic_heads.latent_dim_vf
 
@@ -125,21 +121,27 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
 
         Without a state, every row begins an episode.
         """
-        latent_pi, latent_vf, state = self._remember(self._as_sequences(obs, state, episode_starts))
-        distribution = self._get_action_dist_from_latent(latent_pi)
+        *remembered, state = self._remember(self._as_sequences(obs, state, episode_starts))
+        distribution, values = self._answer(*remembered)
         actions = distribution.get_actions(deterministic=deterministic)
         log_prob = distribution.log_prob(actions)
         shape = cast(tuple[int, ...], self.action_space.shape)
-        return actions.reshape((-1, *shape)), self.value_net(latent_vf), log_prob, state
+        return actions.reshape((-1, *shape)), values, log_prob, state
+
+    def at_rest(self) -> AbstractContextManager[None]:
+        """Meanwhile parameters stay where they are, as in a rollout; acting is faster then."""
+        if not isinstance(self.mlp_extractor, Heads):
+            return nullcontext()
+        return self.mlp_extractor.at_rest(self.action_net, self.value_net, together=self.critic_memory is None)
 
     def evaluate_actions(self, obs: Sequences | PyTorchObs, actions: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Values, log-probabilities and entropies of actions `[L * S, ...]` taken in sequences.
 
         Plain observations `[S, ...]` are taken as sequences of one step, each the first of an episode.
         """
-        latent_pi, latent_vf, _ = self._remember(self._as_sequences(obs))
-        distribution = self._get_action_dist_from_latent(latent_pi)
-        return self.value_net(latent_vf), distribution.log_prob(actions), distribution.entropy()
+        *remembered, _ = self._remember(self._as_sequences(obs))
+        distribution, values = self._answer(*remembered)
+        return values, distribution.log_prob(actions), distribution.entropy()
 
     def get_distribution(
         self, obs: Sequences | PyTorchObs, state: AgentState | None = None, episode_starts: Tensor | None = None
@@ -151,8 +153,8 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
         self, obs: PyTorchObs, state: AgentState | None = None, episode_starts: Bool[Tensor, " S"] | None = None
     ) -> Tensor:
         """The values of observations `[S, ...]`."""
-        _, latent_vf, _ = self._remember(self._as_sequences(obs, state, episode_starts))
-        return cast(Tensor, self.value_net(latent_vf))
+        *remembered, _ = self._remember(self._as_sequences(obs, state, episode_starts))
+        return self._answer(*remembered)[1]
 
     def predict(
         self,
@@ -219,25 +221,39 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
         return Sequences(obs, episode_starts[None], state)
 
     def _remember(self, sequences: Sequences) -> tuple[Float[Tensor, "LS H"], Float[Tensor, "LS K"], AgentState]:
-        """What actor and critic are told at every step, and what the agent remembers after the last."""
+        """What actor and critic remember at every step, and what the agent does after the last."""
         starts, state = sequences.episode_starts, sequences.state
         with autocast(self.precision, starts.device):
             features = self.extract_features(sequences.observations)
             pi_features, vf_features = features if isinstance(features, tuple) else (features, features)
-            remembered, actor = unroll(self.memory, pi_features, starts, state.actor)
-            latent_pi = self.mlp_extractor.forward_actor(remembered)
-            critic = state.critic
-            if self.critic_memory is not None:
-                remembered, critic = unroll(self.critic_memory, vf_features, starts, state.critic)
-            latent_vf = in_32_bits(self.mlp_extractor.forward_critic(remembered))
-        return in_32_bits(latent_pi), latent_vf, AgentState(actor, critic)
+            for_actor, actor = unroll(self.memory, pi_features, starts, state.actor)
+            if self.critic_memory is None:
+                return for_actor, for_actor, AgentState(actor, state.critic)
+            for_critic, critic = unroll(self.critic_memory, vf_features, starts, state.critic)
+        return for_actor, for_critic, AgentState(actor, critic)
+
+    def _answer(
+        self, for_actor: Float[Tensor, "LS H"], for_critic: Float[Tensor, "LS K"]
+    ) -> tuple[Distribution, Float[Tensor, "LS 1"]]:
+        """The actor's distribution of actions, and the critic's values."""
+        if isinstance(self.mlp_extractor, Heads) and not self.use_sde:  # whose noise reads hidden features
+            answer = self.mlp_extractor.answer(for_actor, for_critic, self.action_net, self.value_net)
+            if answer is not None:
+                return self._distribution(answer[0]), answer[1]
+        with autocast(self.precision, for_actor.device):
+            latent_pi = in_32_bits(self.mlp_extractor.forward_actor(for_actor))
+            latent_vf = in_32_bits(self.mlp_extractor.forward_critic(for_critic))
+        return self._get_action_dist_from_latent(latent_pi), self.value_net(latent_vf)
 
     def _get_action_dist_from_latent(self, latent_pi: Tensor) -> Distribution:
-        try:
+        with defined():
             return super()._get_action_dist_from_latent(latent_pi)
-        # Torch's distributions look at what they are made of.
-        except ValueError as error:
-            raise NonFiniteAction(UNDEFINED) from error
+
+    def _distribution(self, told: Tensor) -> Distribution:
+        """What SB3 makes of the answers of `action_net`."""
+        given = (told, self.log_std) if isinstance(self.action_dist, DiagGaussianDistribution) else (told,)
+        with defined():
+            return self.action_dist.proba_distribution(*given)
 
     def _act(self, sequences: Sequences) -> tuple[Float[Tensor, "LS H"], State]:
         """`_remember` for the actor alone."""

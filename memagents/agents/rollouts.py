@@ -129,6 +129,12 @@ class MemoryMixin(SavingMixin):
             BoundaryError: for what an agent cannot learn from, before it enters the memory; see `Boundary`.
             NonFiniteUpdate: if nothing can be learned from this rollout, because its value loss is not finite.
         """
+        with self.policy.at_rest():
+            return self._collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)
+
+    def _collect_rollouts(
+        self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
+    ) -> bool:
         assert self._last_obs is not None, "learn() resets the environments before the first rollout"
         assert isinstance(rollout_buffer, SequenceBuffer)
         self.policy.set_training_mode(False)

@@ -10,17 +10,12 @@ which is within 1.8e-7 of tanh, and never above 1. In 64 bits they are the C lib
 """
 
 import math
-from typing import Final
 
 import numpy as np
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
-from memagents.kernels.borrowing import borrowed
 from memagents.kernels.compilation import Array, Number, compiled
 from memagents.kernels.exponentials import SHORT
-from memagents.kernels.threads import all_threads, in_team, share, this_thread
 
 ONE, HALF = np.float32(1), np.float32(0.5)
 
@@ -42,24 +37,6 @@ def rational(x: Number) -> Number:
     below = ((Q2 * y + Q1) * y + Q0) * y + ONE
     whole = (above + above) * below / (above * above + below * below)  # 2t / (1 + t²) for t = above / below
     return ONE if whole > ONE else -ONE if whole < -ONE else whole
-
-
-OPERATIONS: Final = 40
-"""About how many a tanh is."""
-
-
-def tanh_over(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """tanh of each number, by a team of threads; it has no gradient."""
-    out = x.detach().clone(memory_format=torch.contiguous_format)
-    in_team(_tanh_over, (out.view(-1).numpy(),), OPERATIONS * out.numel())
-    return out
-
-
-@compiled
-def _tanh_over(x: Float[Array, " N"], _: None) -> None:
-    """A thread takes some numbers."""
-    first, stop = share(len(x), this_thread(), all_threads())
-    tanh_(borrowed(x)[first:stop])
 
 
 @compiled

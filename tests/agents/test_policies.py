@@ -7,7 +7,6 @@ from small_agents import memories, random_vec_env
 from torch import nn
 
 from memagents import MemoryA2C, MemoryPPO
-from memagents.agents import policies
 from memagents.agents.distributions import LeanCategoricalDistribution
 from memagents.agents.policies import (
     MemoryActorCriticCnnPolicy,
@@ -16,7 +15,6 @@ from memagents.agents.policies import (
 from memagents.errors import NonFiniteAction
 from memagents.ops import linear as linear_layers
 from memagents.ops.linear import Linear
-from memagents.ops.tanh import Tanh
 
 
 def agent(memory="lstm", **kwargs):
@@ -110,8 +108,8 @@ def test_layers_of_the_heads_are_ours_and_drawn_and_named_as_sb3s(critic_memory,
         assert all(type(layer.gate) is nn.Linear for layer in net[1::2])
     assert type(policy.action_net) is type(policy.value_net) is nn.Linear
     by_default = agent(critic_memory=critic_memory).policy.mlp_extractor.policy_net
-    assert {type(layer) for layer in by_default} == {Linear, Tanh}
-    monkeypatch.setattr(policies, "Linear", nn.Linear)
+    assert {type(layer) for layer in by_default} == {Linear, nn.Tanh}
+    monkeypatch.setattr("memagents.agents.heads.Linear", nn.Linear)
     sb3s = made()
     assert type(sb3s.mlp_extractor.policy_net[0]) is nn.Linear
     ours, theirs = policy.state_dict(), sb3s.state_dict()
