@@ -10,7 +10,7 @@ import csv
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -23,6 +23,8 @@ from pages import origin, origin_list, table
 from timing.programs import ThroughputConfig, batched_env, our_program
 from timing.ratios import Spread
 
+from memagents.agents import updates
+
 PARTS = {
     "environment": "collection: the step of all environments",
     "acting: memory": "collection: what the memory does with one step",
@@ -33,7 +35,7 @@ PARTS = {
     "memory, backward": "update: its gradient, and that of an encoder before it",
     "heads and loss": "update: all other layers and the losses, forward and backward",
     "optimizer": "update: clipping, the check that gradients are finite, and Adam",
-    "rest of the update": "update: averages for the log, the learning rate, loops",
+    "rest of the update": "update: the log, the learning rate, loops",
 }
 """What is told apart, and where it belongs."""
 
@@ -131,16 +133,21 @@ class Timed:
     def run(self) -> Round:
         """Trains on for one round."""
         self.watch.seconds.clear()
-        backward = self.watch.around("heads and loss", torch.Tensor.backward)
-        clip = self.watch.around("optimizer", torch.nn.utils.clip_grad_norm_)
-        # SB3 finds both where torch has them.
-        with patch("torch.Tensor.backward", backward), patch("torch.nn.utils.clip_grad_norm_", clip):
+        doors = {
+            "torch.autograd.backward": ("heads and loss", torch.autograd.backward),
+            "memagents.agents.updates.clipped_objective": ("heads and loss", updates.clipped_objective),
+            "memagents.agents.updates.forget_gradients": ("optimizer", updates.forget_gradients),
+            "memagents.agents.updates.clip_and_step": ("optimizer", updates.clip_and_step),
+        }
+        with ExitStack() as watched:
+            for place, (part, function) in doors.items():
+                watched.enter_context(patch(place, self.watch.around(part, function)))
             self.model.learn(self.steps, reset_num_timesteps=False)
         return dict(self.watch.seconds)
 
     def _set_up(self, model: Any, watch: Stopwatch) -> None:
         """Puts a stopwatch on every door."""
-        policy, buffer, optimizer = model.policy, model.rollout_buffer, model.policy.optimizer
+        policy, buffer = model.policy, model.rollout_buffer
         model.learn = watch.around("bookkeeping", model.learn)
         model.train = watch.around("rest of the update", model.train)
         model.env.step_wait = watch.around("environment", model.env.step_wait)
@@ -150,7 +157,6 @@ class Timed:
         policy.memory.fast_step = watch.around("acting: memory", policy.memory.fast_step)
         policy.memory.forward = self._unrolling(policy.memory.forward)
         buffer.get = self._gathering(buffer.get)
-        optimizer.step = watch.around("optimizer", optimizer.step)
 
     def _unrolling(self, forward: Callable[..., Any]) -> Callable[..., Any]:
         def unrolling(*args: Any) -> Any:

@@ -25,13 +25,18 @@ def refuse_non_finite_updates(policy: nn.Module, optimizer: Optimizer) -> Remova
     def check(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         gradients = [weight.grad for group in optimizer.param_groups for weight in group["params"]]
         if gradients and not torch.isfinite(get_total_norm(grad for grad in gradients if grad is not None)):
-            raise NonFiniteUpdate(
-                f"the update was refused: {describe((name, weight.grad) for name, weight in policy.named_parameters())}"
-                ". The parameters are those before it. Lower the learning_rate or max_grad_norm, and bring rewards "
-                "and observations near 1"
-            )
+            raise refused(policy)
 
     return optimizer.register_step_pre_hook(check)
+
+
+def refused(policy: nn.Module) -> NonFiniteUpdate:
+    """What is wrong with the gradients of an update, none of which was made."""
+    gradients = ((name, weight.grad) for name, weight in policy.named_parameters())
+    return NonFiniteUpdate(
+        f"the update was refused: {describe(gradients)}. The parameters are those before it. Lower the learning_rate "
+        "or max_grad_norm, and bring rewards and observations near 1"
+    )
 
 
 def check_returns(returns: Float[np.ndarray, "T B"], values: Float[np.ndarray, "T B"]) -> None:

@@ -1,6 +1,7 @@
 """Steps of memories in loops over numbers, compiled by Numba, from the first of a sequence to the last: LSTM, GRU and
 Elman's network (`cells`, `recurrence`), the NTM, the DNC and the MANN with their controllers (`walk`, `unroll`), and
-transformers (`layers`), which go from step to step within a layer.
+transformers (`layers`), which go from step to step within a layer. And what comes after them when a policy learns:
+heads (`perceptrons`), `categorical`, PPO's `objective`, `adam`.
 
 One step of an external memory is seventy small operations on a few thousand numbers; torch takes far longer to start
 them than to do them. A memory's file here has its step after the controller's, for one row of a batch, as a loop over

@@ -24,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from memagents.kernels import layers, products, recurrence, unroll
+from memagents.kernels import layers, perceptrons, products, recurrence, unroll
 from memagents.kernels.products import product
 from memagents.kernels.threads import in_team
 
@@ -90,7 +90,7 @@ class Work(TorchDispatchMode):
         self.flops = self.bytes = 0
 
     def __enter__(self) -> "Work":
-        modules = layers, products, recurrence, unroll
+        modules = layers, perceptrons, products, recurrence, unroll
         self._kernels = [patch.object(module, "in_team", self._counted) for module in modules]
         for kernel in self._kernels:
             kernel.start()
