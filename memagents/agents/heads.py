@@ -17,6 +17,9 @@ BENDS: Final[dict[type | None, int]] = {nn.Tanh: TANH, nn.ReLU: RELU}
 
 LINEAR: Final = (Linear, nn.Linear)
 
+HOOKS: Final = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+"""Where torch keeps what somebody wants to be called when a layer computes."""
+
 
 class Heads(MlpExtractor):
     """SB3's heads, with weights drawn and named as SB3's, that answer the same but sooner."""
@@ -37,16 +40,20 @@ class Heads(MlpExtractor):
         """
         inputs = (for_actor,) if for_actor is for_critic else (for_actor, for_critic)
         each = self._known
-        if each is None or torch.is_grad_enabled():
+        if each is None or torch.is_grad_enabled() or not all(map(Perceptrons.hold, each)):
             each = self._look_up(action_net, value_net, together=len(inputs) == 1)
         if each is None or not all(map(Perceptrons.can_read, each, inputs)):
             return None
         told, values = chain.from_iterable(map(Perceptrons.read, each, inputs))
         return told, values
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Of a copy, or what is written to a file: parameters lie elsewhere there."""
+        return {**vars(self), "_known": None}
+
     @contextmanager
     def at_rest(self, action_net: nn.Module, value_net: nn.Module, together: bool) -> Iterator[None]:
-        """Meanwhile parameters stay where they are, of which acting then has to be told but once.
+        """Meanwhile layers stay the ones they are, and acting has to look them up but once.
 
         Args:
             action_net: as for `answer`, and so is `value_net`.
@@ -73,7 +80,7 @@ def plain_layers(perceptrons: Sequence[Sequence[nn.Module]]) -> list[Layer] | No
     for modules in perceptrons:
         source, kinds = INPUTS, [type(module) for module in modules]
         for module, kind, before, after in zip(modules, kinds, (None, *kinds), (*kinds[1:], None), strict=False):
-            if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
+            if any(hooks for hooks in map(vars(module).get, HOOKS)):
                 return None
             if isinstance(module, nn.Linear) and kind in LINEAR and module.bias is not None:
                 layers.append(Layer(module.weight, module.bias, source, BENDS.get(after, IDENTITY)))

@@ -129,7 +129,7 @@ class MemoryActorCriticPolicy(ActorCriticPolicy):
         return actions.reshape((-1, *shape)), values, log_prob, state
 
     def at_rest(self) -> AbstractContextManager[None]:
-        """Meanwhile parameters stay where they are, as in a rollout; acting is faster then."""
+        """Meanwhile layers stay the ones they are, as in a rollout, and acting is faster; parameters may change."""
         if not isinstance(self.mlp_extractor, Heads):
             return nullcontext()
         return self.mlp_extractor.at_rest(self.action_net, self.value_net, together=self.critic_memory is None)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.autograd.graph import increment_version
 
 from memagents.kernels.borrowing import matrix_at
 from memagents.kernels.compilation import Array, compiled, compiled_apart
@@ -71,6 +72,8 @@ def step(parameters: list[Moving], settings: Settings) -> float:
     like = np.empty(0, NAMES[parameters[0].itself.dtype])
     squares = np.zeros(torch.get_num_threads())
     in_team(step_all, (addresses, sizes, np.array(settings), like, squares), OPERATIONS * int(sizes.sum()))
+    # So that torch refuses gradients which would be made of weights that have changed meanwhile.
+    increment_version([each for moving in parameters for each in (moving.itself, moving.first, moving.second)])
     return math.sqrt(squares.sum())
 
 

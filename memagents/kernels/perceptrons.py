@@ -77,8 +77,13 @@ class Perceptrons:
             table.append((weight.data_ptr(), bias.data_ptr(), source, told, width, self.num_features, bend))
             self.num_features += width
         self.table = np.array(table, np.int64)
+        self._addresses = [address for row in table for address in row[:SOURCE]]
         read = {layer.source for layer in layers}
         self.ends = [(row[BEGIN], row[WIDTH]) for number, row in enumerate(table) if number not in read]
+
+    def hold(self) -> bool:
+        """Whether parameters lie where they did."""
+        return all(map(int.__eq__, self._addresses, map(Tensor.data_ptr, self.parameters)))
 
     def told_whole(self) -> bool:
         """Whether kernels can be told of all parameters."""

@@ -1,5 +1,8 @@
 """What heads answer by kernels is what their layers would."""
 
+import copy
+import pickle
+
 import pytest
 import torch
 from small_agents import random_vec_env
@@ -70,6 +73,29 @@ def test_at_rest_they_answer_the_same_and_learn_all_the_same(options):
     assert policy.value_net.bias.grad == ROWS
     policy.value_net = nn.Linear(5 if "policy_kwargs" not in options else policy.value_net.in_features, 1)
     torch.testing.assert_close(answer(policy), by_layers(policy, *remembered(policy)), atol=1e-5, rtol=1e-5)
+
+
+def test_at_rest_parameters_may_move():
+    policy = small_policy()
+    with policy.at_rest(), torch.no_grad():
+        answer(policy)
+        for parameter in policy.parameters():
+            parameter.data = parameter.data + 1
+        torch.testing.assert_close(answer(policy), by_layers(policy, *remembered(policy)), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda policy: pickle.loads(pickle.dumps(policy))])
+def test_a_copy_of_heads_at_rest_reads_its_own_parameters(copied):
+    heads = small_policy().mlp_extractor
+    action_net, value_net = nn.Linear(7, 3), nn.Linear(5, 1)
+    features = torch.randn(ROWS, 8)
+    with heads.at_rest(action_net, value_net, together=True), torch.no_grad():
+        other = copied(heads)
+        for parameter in other.parameters():
+            parameter.zero_()
+        told, values = other.answer(features, features, action_net, value_net)
+        torch.testing.assert_close(told, action_net.bias.expand(ROWS, 3))
+        torch.testing.assert_close(values, value_net.bias.expand(ROWS, 1))
 
 
 class Doubled(nn.Linear):

@@ -67,3 +67,12 @@ def test_gradients_whose_squares_overflow_in_32_bits_are_clipped_as_others_are()
     assert step([parameter], Settings(0.1, 0.0, 0.0, 0.0, 1.0)) == pytest.approx(5e30)
     torch.testing.assert_close(parameter.first, torch.tensor([0.6, -0.8]))
     torch.testing.assert_close(weight, torch.tensor([-0.1, 0.1]))
+
+
+def test_torch_is_told_that_parameters_have_changed():
+    weight = torch.ones(3, requires_grad=True)
+    squared = (weight**2).sum()
+    moving = Moving(torch.zeros(()), weight, torch.ones(3), torch.zeros(3), torch.zeros(3))
+    step([moving], Settings(0.1, 0.9, 0.999, 1e-5, math.inf))
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        squared.backward()
