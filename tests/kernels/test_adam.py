@@ -15,15 +15,6 @@ def drawn(dtype, seed):
     return [torch.randn(shape, dtype=dtype, generator=generator) for shape in SHAPES]
 
 
-@pytest.fixture(params=[1, 3])
-def num_threads(request, monkeypatch):
-    """So many, also for little work."""
-    monkeypatch.setattr("memagents.kernels.threads.FEWEST_OPERATIONS", 1)
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(1)
-
-
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-6)])
 @pytest.mark.parametrize("max_norm", [0.5, math.inf])
 def test_steps_and_norms_are_torchs(max_norm, dtype, tolerance, num_threads):

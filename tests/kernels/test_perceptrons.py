@@ -45,15 +45,6 @@ def outcome(outs, given):
     return *outs, *torch.autograd.grad(loss, given)
 
 
-@pytest.fixture(params=[1, 3])
-def num_threads(request, monkeypatch):
-    """So many, also for little work."""
-    monkeypatch.setattr("memagents.kernels.threads.FEWEST_OPERATIONS", 1)
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(1)
-
-
 @BOTH
 @pytest.mark.parametrize(("rows", "features", "hidden"), [(300, 37, 40), (17, 5, 7), (FEWEST_ACROSS, 128, 64)])
 def test_they_are_torchs_in_values_and_in_all_gradients(rows, features, hidden, dtype, tolerance, num_threads):
