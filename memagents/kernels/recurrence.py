@@ -12,8 +12,7 @@ Axes: P places of the packed layout (`ops/packed.py`), N segments, T steps, D fe
 vector, K of what is heard, C of the cell (H in an LSTM, else none), G gates.
 """
 
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +27,6 @@ from memagents.kernels.parts import add, put
 from memagents.kernels.products import (
     in_panels,
     multiply,
-    multiply_once,
     product,
     product_over_rows,
     share_of_columns,
@@ -37,18 +35,10 @@ from memagents.kernels.threads import OPENMP, all_threads, in_team, in_threads, 
 from memagents.kernels.tiles import ROWS
 from memagents.kernels.unroll import arrays, can_work_with
 
-ENOUGH: Final = 8 * ROWS
-"""Rows from which on a single step is faster here than by torch: fewer do not outweigh putting the weights in order."""
-
 
 def can_unroll(inputs: Tensor) -> bool:
     """Whether `unroll_cell` can."""
     return OPENMP is not None and can_work_with(inputs)
-
-
-def can_step(inputs: Tensor) -> bool:
-    """Whether `step_cell` can, and is the faster way."""
-    return can_unroll(inputs) and len(inputs) >= ENOUGH and not torch.is_grad_enabled()
 
 
 def unroll_cell(
@@ -203,64 +193,6 @@ def retreat(
         wait(team)
         multiply(d_hidden[top:bottom, left:right], d_heard[begins + top : begins + bottom], panels, 1)
         wait(team)
-
-
-@compiled_apart
-def take_step(
-    team: int,
-    kind: int,
-    inputs: Float[Array, "D N"],
-    before: Float[Array, "H N"],
-    cell_before: Float[Array, "C N"],
-    weight_ih: Float[Array, "GH D"],
-    weight_hh: Float[Array, "GH H"],
-    bias_ih: Float[Array, " GH"],
-    bias_hh: Float[Array, " GH"],
-    hidden: Float[Array, "H N"],
-    cell: Float[Array, "C N"],
-) -> None:
-    """One step, of rows that stand across: so weights are read as they lie. A thread takes some features of the hidden
-    vector, with all their gates."""
-    if in_threads(team):
-        return
-    inputs, before, cell_before, hidden = borrowed(inputs), borrowed(before), borrowed(cell_before), borrowed(hidden)
-    weight_ih, weight_hh, cell = borrowed(weight_ih), borrowed(weight_hh), borrowed(cell)
-    size, rows = before.shape
-    apart, gates = kind == cells.GRU, len(weight_hh) // size
-    first, stop = share(size, this_thread(), all_threads())
-    told = np.empty((stop - first, gates * rows), before.dtype)
-    heard = np.empty((stop - first if apart else 0, gates * rows), before.dtype)
-    hears = heard if apart else told
-    for gate in range(gates):
-        across, mine = slice(gate * rows, (gate + 1) * rows), slice(gate * size + first, gate * size + stop)
-        for h in range(stop - first):
-            told[h, across] = bias_ih[mine][h]
-            if apart:
-                heard[h, across] = bias_hh[mine][h]
-            else:
-                told[h, across] += bias_hh[mine][h]
-        multiply_once(told[:, across], weight_ih[mine], inputs, 1)
-        multiply_once(hears[:, across], weight_hh[mine], before, 1)
-    known = cell_before[first:stop], hidden[first:stop], cell[first:stop]
-    cells.forward(kind, told, heard, before[first:stop], *known)
-
-
-def step_cell(
-    kind: str, inputs: Float[Tensor, "N D"], begin: Sequence[Float[Tensor, "N H"]], weights: list[Tensor]
-) -> list[Float[Tensor, "N H"]]:
-    """A single step: the hidden vector, and an LSTM's cell. It has no gradient.
-
-    Args:
-        kind: the name of the network in `cells`.
-        inputs: of all rows.
-        begin: the hidden vector before the step, and an LSTM's cell.
-        weights: as in `unroll_cell`.
-    """
-    told, *held = arrays([field.t() for field in (inputs, *begin)])
-    after, nothing = [np.empty_like(field) for field in held], [held[0][:0]] * (2 - len(held))
-    walked = cells.KINDS[kind], told, *held, *nothing, *arrays(weights), *after, *nothing
-    in_team(take_step, walked, 2 * len(inputs) * (weights[0].numel() + weights[1].numel()))
-    return [torch.from_numpy(field).t() for field in after]
 
 
 class _Unroll(torch.autograd.Function):

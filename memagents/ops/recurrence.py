@@ -8,7 +8,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from memagents.kernels.recurrence import can_step, can_unroll, step_cell, unroll_cell
+from memagents.kernels.recurrence import can_unroll, unroll_cell
+from memagents.kernels.recurrence_step import can_step, step_cell
 from memagents.ops.packed import Packed
 
 FUSED_PACKED: Final = (True, 1, 0.0, True, False)

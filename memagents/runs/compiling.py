@@ -13,7 +13,7 @@ from torch import Tensor
 from memagents.agents.policies import MemoryActorCriticPolicy
 from memagents.agents.steps import clip_and_step
 from memagents.kernels.objective import Coefficients, Rollout, clipped_objective
-from memagents.kernels.recurrence import ENOUGH
+from memagents.kernels.recurrence_step import ENOUGH
 from memagents.memories.registry import list_memories, make_memory
 
 SOME: Final = Coefficients(clip_range=0.2, clip_range_vf=0.2, vf_coef=0.5, ent_coef=0.1, normalize=1)

@@ -6,7 +6,8 @@ import torch
 
 from memagents.kernels import threads as kernel_threads
 from memagents.kernels.activations import sigmoid_, tanh_
-from memagents.kernels.recurrence import ENOUGH, step_cell, unroll_cell
+from memagents.kernels.recurrence import unroll_cell
+from memagents.kernels.recurrence_step import ENOUGH, step_cell
 from memagents.ops.recurrence import step_by_torch
 
 SIZES = [5, 5, 3, 3, 1]
