@@ -9,7 +9,8 @@ import torch
 from stable_baselines3.common.torch_layers import MlpExtractor
 from torch import Tensor, nn
 
-from memagents.kernels.perceptrons import IDENTITY, INPUTS, RELU, TANH, Layer, Perceptrons
+from memagents.kernels.perceptron_layers import IDENTITY, INPUTS, RELU, TANH
+from memagents.kernels.perceptrons import Layer, Perceptrons
 from memagents.ops.linear import Linear
 
 BENDS: Final[dict[type | None, int]] = {nn.Tanh: TANH, nn.ReLU: RELU}

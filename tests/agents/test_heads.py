@@ -9,9 +9,9 @@ from small_agents import random_vec_env
 from torch import nn
 
 from memagents import MemoryPPO
-from memagents.kernels.perceptrons import FEWEST_ACROSS
+from memagents.kernels.perceptrons import FEWEST_ROWS
 
-ROWS = FEWEST_ACROSS + 3
+ROWS = FEWEST_ROWS + 3
 
 
 def small_policy(**options):

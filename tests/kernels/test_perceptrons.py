@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from memagents.kernels.perceptrons import FEWEST_ACROSS, IDENTITY, INPUTS, RELU, TANH, Layer, Perceptrons
+from memagents.kernels.perceptron_layers import IDENTITY, INPUTS, RELU, TANH
+from memagents.kernels.perceptrons import FEWEST_ROWS, Layer, Perceptrons
 
 BENDS = {IDENTITY: lambda y: y, TANH: torch.tanh, RELU: torch.relu}
 
@@ -46,7 +47,7 @@ def outcome(outs, given):
 
 
 @BOTH
-@pytest.mark.parametrize(("rows", "features", "hidden"), [(300, 37, 40), (17, 5, 7), (FEWEST_ACROSS, 128, 64)])
+@pytest.mark.parametrize(("rows", "features", "hidden"), [(300, 37, 40), (17, 5, 7), (FEWEST_ROWS, 128, 64)])
 def test_they_are_torchs_in_values_and_in_all_gradients(rows, features, hidden, dtype, tolerance, num_threads):
     layers, inputs = two_heads(features, hidden, dtype), drawn(rows, features, dtype=dtype)
     perceptrons = Perceptrons(layers)
@@ -61,7 +62,7 @@ def test_they_are_torchs_in_values_and_in_all_gradients(rows, features, hidden, 
 
 
 @BOTH
-@pytest.mark.parametrize("rows", [FEWEST_ACROSS, 33, 64])
+@pytest.mark.parametrize("rows", [FEWEST_ROWS, 33, 64])
 def test_without_gradients_they_are_the_same_and_nothing_is_kept(rows, dtype, tolerance):
     layers, inputs = two_heads(12, 9, dtype), drawn(rows, 12, dtype=dtype)
     with torch.no_grad():
@@ -97,7 +98,7 @@ def test_parameters_that_change_in_place_are_read_anew():
         torch.testing.assert_close(perceptrons.read(inputs), by_torch(inputs, layers))
 
 
-@pytest.mark.parametrize("inputs", [drawn(FEWEST_ACROSS - 1, 6), drawn(40, 7), drawn(40, 6, dtype=torch.float32)])
+@pytest.mark.parametrize("inputs", [drawn(FEWEST_ROWS - 1, 6), drawn(40, 7), drawn(40, 6, dtype=torch.float32)])
 def test_inputs_that_do_not_fit_or_are_few_are_not_read(inputs):
     perceptrons = Perceptrons(two_heads(6, 5))
     assert perceptrons.can_read(drawn(40, 6))
