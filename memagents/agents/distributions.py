@@ -70,12 +70,12 @@ class LeanCategoricalDistribution(CategoricalDistribution):
             NonFiniteAction: if there is nothing to choose by.
         """
         if can_work_with(self.told):
-            *self._drawn, defined = draw(self.told)
+            *self._drawn, is_defined = draw(self.told)
             actions = self._drawn[0]
         else:
             rates = self.logits.exp()
-            actions, defined = (rates / torch.empty_like(rates).exponential_()).argmax(-1), not rates.sum().isnan()
-        if not defined:
+            actions, is_defined = (rates / torch.empty_like(rates).exponential_()).argmax(-1), not rates.sum().isnan()
+        if not is_defined:
             raise NonFiniteAction(UNDEFINED)
         return actions
 

@@ -38,11 +38,8 @@ def draw(logits: Float[Tensor, "N A"]) -> tuple[Int[Tensor, " N"], Float[Tensor,
         The actions, their log-probabilities, and whether all are defined: with a NaN none is.
     """
     told = logits.detach().contiguous()
-    clocks, actions, log_prob = (
-        torch.empty_like(told).exponential_(),
-        np.empty(len(told), np.int64),
-        told.new_empty(len(told)),
-    )
+    clocks = torch.empty_like(told).exponential_()
+    actions, log_prob = np.empty(len(told), np.int64), told.new_empty(len(told))
     defined = first_to_ring(told.numpy(), clocks.numpy(), actions, log_prob.numpy())
     return torch.from_numpy(actions), log_prob, defined
 
@@ -112,6 +109,7 @@ def look(
         for a in range(logits.shape[1]):
             log_of_each[n, a] -= log_total
             of_each[n, a] *= share
+        for a in range(logits.shape[1]):
             if of_each[n, a] != zero:
                 mixed -= of_each[n, a] * log_of_each[n, a]
         log_prob[n], entropy[n] = log_of_each[n, actions[n]], mixed
